@@ -1,0 +1,288 @@
+"""Stage and Architecture: the two types above the tree, and the architecture's pure transforms."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+from msgspec import Meta
+
+from vertebra.arch.combinators import Seq
+from vertebra.arch.encoding import canonical
+from vertebra.arch.expansion import dilated, expanded
+from vertebra.arch.node import Node, children_of
+from vertebra.arch.primitives import Act, Function, Identity, Norm
+from vertebra.arch.record import Channels, Depth, Record, fields_of, replace
+from vertebra.arch.rewriting import Substitution, last_linear, rewritten, with_last_linear
+from vertebra.arch.rounding import Rounding
+from vertebra.arch.shapes import Shape
+from vertebra.arch.text import Part, outline, text_table
+from vertebra.errors import ArchitectureError, TransformError
+
+Multiplier = Annotated[float, Meta(gt=0, le=16)]
+OutputStride = Literal[8, 16, 32]
+MAX_RESOLUTION = 16_384
+
+
+class Stage(Record, frozen=True):
+    """``depth`` copies of a block, the first one with the block's stride, the rest with stride 1.
+
+    ``entry`` stands once before them: DenseNet's transition.
+    """
+
+    block: Node
+    depth: Depth = 1
+    entry: Node | None = None
+
+    def nodes(self) -> Iterator[tuple[str, Node]]:
+        """The stage's nodes in order with their names: ``entry``, ``0``, ``1``, ..."""
+        if self.entry is not None:
+            yield "entry", self.entry
+        yield "0", self.block
+        rest = _unstrided(self.block)
+        for index in range(1, self.depth):
+            yield str(index), rest
+
+
+@lru_cache(maxsize=1 << 14)
+def _unstrided(block: Node) -> Node:
+    if any(field.name == "stride" for field in fields_of(type(block))):
+        return replace(block, stride=1)
+    return block
+
+
+class Initialisation(Record, frozen=True):
+    """How a family's paper starts its weights; gains 1, biases 0, LayerScale at its own start."""
+
+    conv: Literal["he_fan_out", "he_fan_in", "truncated_normal"] = "he_fan_out"
+    """``he_*``: normal with standard deviation sqrt(2 / fan) (He et al. 2015, equations 10 and 14), the fan of one group;
+    ``truncated_normal``: standard deviation 0.02, cut at 2 (ConvNeXt)."""
+    linear: Literal["uniform_fan_in", "uniform_fan_out", "normal", "truncated_normal"] = "uniform_fan_in"
+    """``uniform_*``: within 1 / sqrt(fan); ``normal``: standard deviation 0.01 (MobileNetV2)."""
+
+
+class Architecture(Record, frozen=True):
+    """A backbone with its head: what the zoo registers, JSON files hold and searches return.
+
+    ``resolution`` is the side in pixels at which it is meant to be used; ``channels`` those of the image.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    stem: Node
+    stages: tuple[Stage, ...]
+    head: Node = Identity()
+    resolution: Annotated[int, Meta(ge=1, le=MAX_RESOLUTION)] = 224
+    channels: Channels = 3
+    output_stride: OutputStride | None = None
+    rounding: Rounding = Rounding()
+    initialisation: Initialisation = Initialisation()
+
+    def check(self) -> None:
+        if not self.stages:
+            raise self.fault("stages", "expected at least one stage")
+
+    # -- the tree -----------------------------------------------------------------------------------------------
+
+    @property
+    def input_shape(self) -> Shape:
+        """(C, H, W) at the architecture's own resolution."""
+        return (self.channels, self.resolution, self.resolution)
+
+    def shape_at(self, resolution: int | None) -> Shape:
+        """The input's (C, H, W) at a resolution in pixels, or at the architecture's own."""
+        if resolution is None:
+            return self.input_shape
+        if type(resolution) is not int or not 1 <= resolution <= MAX_RESOLUTION:
+            raise ArchitectureError(f"a resolution of {resolution!r} px", allowed=f"an integer from 1 to {MAX_RESOLUTION}")
+        return (self.channels, resolution, resolution)
+
+    def nodes(self) -> Iterator[tuple[str, Node]]:
+        """(path, node) in order of execution: ``stem``, ``stages.0.0``, ..., and the head, whose children stand at the top."""
+        if self.output_stride is not None:
+            yield from _flat(self.tree())
+            return
+        yield "stem", self.stem
+        for index, stage in enumerate(self.stages):
+            for name, node in stage.nodes():
+                yield f"stages.{index}.{name}", node
+        yield "", self.head
+
+    def tree(self) -> Node:
+        """The expanded tree: primitives and combinators alone.  This is what is stored and hashed."""
+        return _tree(self)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the expanded tree and the image's channels: equal on every machine, whatever the blocks were called."""
+        return hashlib.sha256(canonical([self.channels, self.tree()])).hexdigest()
+
+    def __str__(self) -> str:
+        rows = outline(self.parts(), self.input_shape)
+        return text_table(f"{self.name}  ({self.channels} x {self.resolution} x {self.resolution})", rows)
+
+    def parts(self) -> Iterator[Part]:
+        """Stem, stages and head as they stand one after the other, with their (path, node) pairs."""
+        groups: dict[str, list[tuple[str, Node]]] = {}
+        for path, node in self.nodes():
+            if not path.startswith("stages"):
+                groups.setdefault("stem" if path == "stem" else "head", []).append((path, node))
+                continue
+            groups.setdefault(path.rpartition(".")[0], []).append((path, node))
+        for name, nodes in groups.items():
+            yield Part(name, tuple(nodes))
+
+    # -- transforms ---------------------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> int | None:
+        """Outputs of the last Linear of the head; None without one."""
+        classifier = last_linear(self.head)
+        return None if classifier is None else classifier.out
+
+    def scaled(self, *, width: float = 1.0, depth: float = 1.0, resolution: float = 1.0) -> Self:
+        """Width, depth and resolution times these multipliers (compound scaling: Tan and Le 2019, section 3).
+
+        Widths round by the family's rule, depths up, the resolution to the nearest pixel; multipliers of 1 change nothing.
+        """
+        width, depth, resolution = (
+            _multiplier(name, value) for name, value in (("width", width), ("depth", depth), ("resolution", resolution))
+        )
+        if (width, depth, resolution) == (1, 1, 1):
+            return self
+        classes = self.classes
+        scaled = replace(
+            self,
+            name=_suffixed(self.name, width, depth, resolution),
+            stem=_widened(self.stem, self.rounding, width),
+            stages=tuple(_stage_scaled(stage, self.rounding, width, depth) for stage in self.stages),
+            head=_widened(self.head, self.rounding, max(width, self.rounding.head_floor)),
+            resolution=max(1, math.floor(self.resolution * resolution + 0.5)),
+        )
+        return scaled if classes is None else scaled.with_classes(classes)
+
+    def with_resolution(self, resolution: int) -> Self:
+        """Meant for another side, in pixels."""
+        return replace(self, resolution=self.shape_at(resolution)[1])
+
+    def with_classes(self, classes: int) -> Self:
+        """Another number of classes: the last Linear of the head."""
+        if self.classes is None:
+            raise TransformError(f"{self.name} has no classifier", remedy="give it a head with a Linear")
+        return replace(self, head=with_last_linear(self.head, classes))
+
+    def without_head(self) -> Self:
+        """The backbone alone: its output is the last map."""
+        return replace(self, head=Identity())
+
+    def with_channels(self, channels: int) -> Self:
+        """For images with another number of channels."""
+        return replace(self, channels=channels)
+
+    def with_norm(self, method: Literal["batch", "group", "layer", "layer2d"], *, groups: int = 32) -> Self:
+        """Every normalisation by another method; ``"layer"`` is ``group`` with one group, over channels and positions.
+
+        Raises TransformError where the architecture has no normalisation.
+        """
+        known = {
+            "batch": Norm("batch"),
+            "group": Norm("group", groups=groups),
+            "layer": Norm("group", groups=1),
+            "layer2d": Norm("layer2d"),
+        }
+        if method not in known:
+            raise TransformError(f"unknown normalisation {method!r}", allowed=", ".join(known))
+        norm = known[method]
+        keep = Substitution(Norm, lambda old: replace(norm, eps=old.eps, momentum=old.momentum))
+        return self._substituted(keep, "normalisation")
+
+    def with_activation(self, function: Function) -> Self:
+        """Every activation but the gates of attention by another function; raises TransformError where there is none."""
+        act = Act(function)
+        gates = ("sigmoid", "hard_sigmoid")
+        return self._substituted(Substitution(Act, lambda old: old if old.function in gates else act), "activation")
+
+    def with_output_stride(self, output_stride: OutputStride) -> Self:
+        """Strides beyond this one become dilations; weights and their names stay."""
+        if output_stride not in (8, 16, 32):
+            raise TransformError(f"an output stride of {output_stride!r}", allowed="8, 16, 32")
+        spread = replace(self, output_stride=output_stride)
+        spread.tree()  # raises where a layer cannot be dilated
+        return spread
+
+    def _substituted(self, substitution: Substitution[Any], what: str) -> Self:
+        stages = tuple(
+            replace(
+                stage,
+                block=rewritten(stage.block, substitution),
+                entry=stage.entry and rewritten(stage.entry, substitution),
+            )
+            for stage in self.stages
+        )
+        stem, head = rewritten(self.stem, substitution), rewritten(self.head, substitution)
+        if not substitution.seen:
+            raise TransformError(f"{self.name} has no {what} to change", remedy="choose a family that has one")
+        return replace(self, stem=stem, stages=stages, head=head)
+
+
+@lru_cache(maxsize=256)
+def _tree(arch: Architecture) -> Node:
+    plain = replace(arch, output_stride=None)
+    stages = tuple((str(index), Seq(tuple(stage.nodes()))) for index, stage in enumerate(plain.stages))
+    whole = Seq((("stem", plain.stem), ("stages", Seq(stages)), ("", plain.head)))
+    tree = expanded(whole, arch.channels)
+    return tree if arch.output_stride is None else dilated(tree, arch.output_stride)
+
+
+def _flat(tree: Node) -> Iterator[tuple[str, Node]]:
+    """(path, node) pairs of a whole expanded tree, its stages opened."""
+    for name, part in children_of(tree):
+        if name != "stages":
+            yield name, part
+            continue
+        for index, stage in children_of(part):
+            for position, node in children_of(stage):
+                yield f"stages.{index}.{position}", node
+
+
+def _multiplier(name: str, value: float) -> float:
+    try:
+        return msgspec.convert(value, Multiplier)
+    except msgspec.ValidationError:
+        raise TransformError(
+            f"a {name} multiplier of {value!r}",
+            allowed="a number above 0, at most 16",
+            remedy="for pixels use with_resolution(240)" if name == "resolution" else None,
+        ) from None
+
+
+def _suffixed(name: str, width: float, depth: float, resolution: float) -> str:
+    parts = (("w", width), ("d", depth), ("r", resolution))
+    return name + "".join(f"-{letter}{value:.3g}" for letter, value in parts if value != 1)
+
+
+def _stage_scaled(stage: Stage, rounding: Rounding, width: float, depth: float) -> Stage:
+    return Stage(
+        _widened(stage.block, rounding, width),
+        math.ceil(round(stage.depth * depth, 6)),
+        stage.entry and _widened(stage.entry, rounding, width),
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _widened(node: Node, rounding: Rounding, width: float) -> Node:
+    if width == 1:
+        return node
+    return rewritten(node, lambda one: _channels_scaled(one, rounding, width))
+
+
+def _channels_scaled(node: Node, rounding: Rounding, width: float) -> Node:
+    wide = {
+        field.name: rounding.scaled(value, width)
+        for field in fields_of(type(node))
+        if field.is_channels and isinstance(value := getattr(node, field.name), int)
+    }
+    return replace(node, **wide) if wide else node

@@ -1,0 +1,95 @@
+"""How nodes are put together: one after the other, added, concatenated, or as a gate."""
+
+from __future__ import annotations
+
+from vertebra.arch.node import Combinator, Node
+from vertebra.arch.shapes import Shape
+from vertebra.errors import ShapeError
+
+
+class Seq(Combinator, frozen=True):
+    """Each child takes what the one before it gave."""
+
+    def output(self, shape: Shape) -> Shape:
+        for name, child in self.children:
+            try:
+                shape = child.output(shape)
+            except ShapeError as error:
+                raise error.at(f"{name}." if error.where else name) from None
+        return shape
+
+
+class Sum(Combinator, frozen=True):
+    """Every child takes the same input; their outputs are added (He et al. 2016)."""
+
+    def output(self, shape: Shape) -> Shape:
+        shapes = _branches(self, shape)
+        if len(set(shapes)) > 1:
+            raise ShapeError(f"Sum: branches give {_listed(self, shapes)}", allowed="equal shapes")
+        return shapes[0]
+
+
+class Concat(Combinator, frozen=True):
+    """Every child takes the same input; their outputs are concatenated along the channels (Szegedy et al. 2015)."""
+
+    def output(self, shape: Shape) -> Shape:
+        shapes = _branches(self, shape)
+        if len({one[1:] for one in shapes}) > 1:
+            raise ShapeError(f"Concat: branches give {_listed(self, shapes)}", allowed="equal extents")
+        return (sum(one[0] for one in shapes), *shapes[0][1:])
+
+
+class Gate(Combinator, frozen=True):
+    """The input times its one child's output: squeeze-and-excitation (Hu et al. 2018, figure 2)."""
+
+    def check(self) -> None:
+        super().check()
+        if len(self.children) != 1:
+            raise self.fault("children", f"expected one child, got {len(self.children)}")
+
+    def output(self, shape: Shape) -> Shape:
+        (gate,) = _branches(self, shape)
+        if gate not in (shape, (shape[0],), (shape[0], 1, 1)):
+            raise ShapeError(f"Gate: the input is {shape}, its factor {gate}", allowed="the input's channels")
+        return shape
+
+
+def _branches(node: Combinator, shape: Shape) -> list[Shape]:
+    shapes = []
+    for name, child in node.children:
+        try:
+            shapes.append(child.output(shape))
+        except ShapeError as error:
+            raise error.at(f"{name}." if error.where else name) from None
+    return shapes
+
+
+def _listed(node: Combinator, shapes: list[Shape]) -> str:
+    return ", ".join(f"{name or 'body'} {shape}" for (name, _), shape in zip(node.children, shapes, strict=True))
+
+
+def _children(nameless: tuple[Node, ...], named: dict[str, Node]) -> tuple[tuple[str, Node], ...]:
+    return (*(("", node) for node in nameless), *named.items())
+
+
+def seq(*nameless: Node, **named: Node) -> Seq:
+    """``seq(conv=Conv(64, 3), act=Act())``; a positional node comes first and adds no segment to names."""
+    return Seq(_children(nameless, named))
+
+
+def add(*nameless: Node, **named: Node) -> Sum:
+    """A residual sum: ``add(body, shortcut=Identity())``."""
+    return Sum(_children(nameless, named))
+
+
+def concat(*nameless: Node, **named: Node) -> Concat:
+    """Concatenation along the channels: ``concat(body, input=Identity())`` puts the body's channels first."""
+    return Concat(_children(nameless, named))
+
+
+def gate(*nameless: Node, **named: Node) -> Gate:
+    """The input times the body's output."""
+    return Gate(_children(nameless, named))
+
+
+__all__ = ["Concat", "Gate", "Seq", "Sum", "add", "concat", "gate", "seq"]

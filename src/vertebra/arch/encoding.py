@@ -1,0 +1,38 @@
+"""Records as plain data: mappings, sequences, numbers and strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from vertebra.arch.node import Node
+from vertebra.arch.record import Record, fields_of
+
+KIND = "kind"
+
+
+def to_data(value: Any, *, defaults: bool = False) -> Any:
+    """A record as plain data; fields at their default are left out unless ``defaults``.
+
+    A node says its ``kind`` first; a combinator's children are a mapping of name to node, in order.
+    """
+    if isinstance(value, tuple | list):
+        return [to_data(item, defaults=defaults) for item in value]
+    if not isinstance(value, Record):
+        return value
+    data: dict[str, Any] = {KIND: value.kind()} if isinstance(value, Node) else {}
+    for field in fields_of(type(value)):
+        item = getattr(value, field.name)
+        if not defaults and not field.required and item == field.default and type(item) is type(field.default):
+            continue
+        if field.named:
+            data[field.name] = {name: to_data(child, defaults=defaults) for name, child in item}
+        else:
+            data[field.name] = to_data(item, defaults=defaults)
+    return data
+
+
+def canonical(value: Any) -> bytes:
+    """The one JSON text of a value: every field written, in order, without spaces.  Hashes are taken of it."""
+    return msgspec.json.encode(to_data(value, defaults=True))

@@ -1,0 +1,141 @@
+"""Nodes of the architecture tree: primitives, combinators and blocks.
+
+A node is data.  It says what shape leaves it (``output``) and which tensors it owns (``weights``); everything else that
+is known of a network is a fold over the tree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+
+from vertebra.arch.record import Record
+from vertebra.arch.shapes import Shape
+from vertebra.errors import ArchitectureError
+
+Role = Literal["kernel", "gain", "bias", "statistic", "counter"]
+LEARNED: frozenset[Role] = frozenset(("kernel", "gain", "bias"))
+
+
+class Weight(msgspec.Struct, frozen=True):
+    """One tensor of a primitive: its name in ``state_dict``, its shape, and what it is for."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is a parameter rather than a buffer."""
+        return self.role in LEARNED
+
+
+def snake_case(name: str) -> str:
+    """``BasicResidual`` as ``basic_residual``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class Node(Record, frozen=True, tag_field="kind", tag=snake_case):
+    """Anything that maps one tensor to one tensor."""
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that leaves, given the shape that arrives; raises ShapeError where they do not fit."""
+        raise NotImplementedError(f"{type(self).__name__}.output")
+
+    @classmethod
+    def kind(cls) -> str:
+        """The name of this kind of node in JSON."""
+        return str(cls.__struct_config__.tag)
+
+
+class Primitive(Node, frozen=True):
+    """A leaf: one operation."""
+
+    def output(self, shape: Shape) -> Shape:
+        return shape
+
+    def weights(self, shape: Shape) -> tuple[Weight, ...]:
+        """The tensors owned, given the shape that arrives (extents may be UNKNOWN)."""
+        return ()
+
+
+Children = tuple[tuple[str, Node], ...]
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|")
+
+
+class Combinator(Node, frozen=True):
+    """A node made of others.
+
+    Children are (name, node) pairs.  A child named ``""`` adds no segment to parameter names: its own children stand
+    beside its siblings, as the body of a residual sum does.
+    """
+
+    children: Children
+
+    def check(self) -> None:
+        if not self.children:
+            raise self.fault("children", "expected at least one child")
+        for name, _ in self.children:
+            if not _NAME.fullmatch(name):
+                raise self.fault("children", f"{name!r} is not a name", allowed="letters, digits, _ and no leading digit")
+        segments = list(self.segments())
+        if len(set(segments)) != len(segments) or sum(name == "" for name, _ in self.children) > 1:
+            twice = sorted({name for name in segments if segments.count(name) > 1})
+            raise self.fault("children", f"names are used twice: {', '.join(twice) or 'the nameless one'}")
+
+    def segments(self) -> Iterator[str]:
+        """The names that stand at this level, those of nameless children included."""
+        for name, child in self.children:
+            if name:
+                yield name
+            elif isinstance(child, Combinator):
+                yield from child.segments()
+
+
+def children_of(node: Node) -> Children:
+    """A combinator's (name, node) pairs; none of any other node."""
+    return node.children if isinstance(node, Combinator) else ()
+
+
+class Block(Node, frozen=True):
+    """A composite: it only says which tree it stands for, given the channels that reach it (never the resolution)."""
+
+    def layers(self, channels: int) -> Node:
+        """The tree that this block stands for."""
+        raise NotImplementedError(f"{type(self).__name__}.layers")
+
+    def output(self, shape: Shape) -> Shape:
+        return expand(self, shape[0]).output(shape)
+
+
+ABSTRACT = (Primitive, Combinator, Block)
+
+
+@lru_cache(maxsize=1 << 14)
+def expand(block: Block, channels: int) -> Node:
+    """The tree a block stands for, one level down; raises ArchitectureError if the block gives no node."""
+    node = block.layers(channels)
+    if not isinstance(node, Node):
+        raise ArchitectureError(f"layers() gave {type(node).__name__}", where=type(block).__name__, allowed="a Node")
+    return node
+
+
+def kinds() -> dict[str, type[Node]]:
+    """Every kind of node that exists now, the user's own included, by its name in JSON."""
+    found: dict[str, type[Node]] = {}
+    queue: list[type[Node]] = [Node]
+    while queue:
+        cls = queue.pop(0)
+        queue.extend(cls.__subclasses__())
+        if cls is Node or cls in ABSTRACT:
+            continue
+        other = found.get(cls.kind())
+        # A module that was loaded again defines its classes again: the newest counts.
+        if other is not None and other.__qualname__ != cls.__qualname__:
+            raise ArchitectureError(f"two kinds of node are named {cls.kind()!r}", where=cls.__qualname__, remedy="rename one")
+        found[cls.kind()] = cls
+    return found

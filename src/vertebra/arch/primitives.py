@@ -1,0 +1,186 @@
+"""The leaves of the tree: one operation each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from vertebra.arch.node import Primitive, Weight
+from vertebra.arch.record import Channels, Fraction, Kernel, Natural, Pair, Positive, Ratio
+from vertebra.arch.shapes import UNKNOWN, Shape, elements, is_map, pair, windowed
+from vertebra.errors import ShapeError
+
+Padding = Literal["half", "same"] | Natural | tuple[Natural, Natural]
+Rule = Literal["floor", "ceil"]
+Function = Literal[
+    "relu", "relu6", "leaky_relu", "silu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "gelu", "mish", "identity"
+]
+
+
+class Conv(Primitive, frozen=True):
+    """A 2-d convolution (cross-correlation, as in torch): (C, H, W) -> (out, H', W')."""
+
+    out: Channels
+    kernel: Kernel = 1
+    stride: Kernel = 1
+    padding: Padding = "half"
+    dilation: Kernel = 1
+    groups: Positive = 1
+    bias: bool = False
+
+    def check(self) -> None:
+        if self.out % self.groups:
+            raise self.fault("groups", f"{self.groups} groups do not divide {self.out} output channels")
+
+    def output(self, shape: Shape) -> Shape:
+        self._channels(shape)
+        return (self.out, *windowed(shape, self.kernel, self.stride, self.padding, self.dilation))
+
+    def weights(self, shape: Shape) -> tuple[Weight, ...]:
+        kernel = Weight("weight", (self.out, self._channels(shape), *pair(self.kernel)), "kernel")
+        return (kernel, Weight("bias", (self.out,), "bias")) if self.bias else (kernel,)
+
+    def _channels(self, shape: Shape) -> int:
+        """Input channels of one group."""
+        if shape[0] % self.groups:
+            raise ShapeError(f"Conv: {self.groups} groups do not divide {shape[0]} input channels")
+        return shape[0] // self.groups
+
+
+class Norm(Primitive, frozen=True):
+    """Normalisation with a gain and a bias for each channel.
+
+    ``batch``: over the batch and all positions (Ioffe and Szegedy 2015).  ``group``: over positions and the channels of a group (Wu and
+    He 2018), with the largest number of groups that divides the channels and is not above ``groups``.  ``layer2d``: over the channels at
+    each position (ConvNeXt).  ``instance`` is ``group`` with a group for each channel.
+    """
+
+    method: Literal["batch", "group", "layer2d"] = "batch"
+    eps: Annotated[float, Meta(gt=0, lt=1)] = 1e-5
+    momentum: Fraction = 0.1
+    """Weight of the newest batch in the running statistics (torch's sense); of no meaning but for ``batch``."""
+    groups: Positive = 32
+    """Of no meaning but for ``group``."""
+
+    def groups_of(self, channels: int) -> int:
+        """The largest divisor of ``channels`` not above ``groups``."""
+        return next(groups for groups in range(min(self.groups, channels), 0, -1) if channels % groups == 0)
+
+    def weights(self, shape: Shape) -> tuple[Weight, ...]:
+        size = (shape[0],)
+        affine = (Weight("weight", size, "gain"), Weight("bias", size, "bias"))
+        if self.method != "batch":
+            return affine
+        statistics = (Weight("running_mean", size, "statistic"), Weight("running_var", size, "statistic"))
+        return (*affine, *statistics, Weight("num_batches_tracked", (), "counter"))
+
+
+class Act(Primitive, frozen=True):
+    """An activation function, at each value."""
+
+    function: Function = "relu"
+
+
+class Pool(Primitive, frozen=True):
+    """Maximum or average over windows: (C, H, W) -> (C, H', W').  Padding takes no part in either.
+
+    ``rounding="ceil"`` is torch's ``ceil_mode``.  A kernel of 1 subsamples.
+    """
+
+    method: Literal["max", "average"] = "max"
+    kernel: Kernel = 2
+    stride: Kernel = 2
+    padding: Natural | tuple[Natural, Natural] = 0
+    dilation: Kernel = 1
+    rounding: Rule = "floor"
+
+    def check(self) -> None:
+        for padding, kernel, dilation in zip(pair(self.padding), pair(self.kernel), pair(self.dilation), strict=True):
+            if 2 * padding > dilation * (kernel - 1) + 1:
+                raise self.fault("padding", f"{self.padding} is more than half the window of {kernel}")
+        if self.method == "average" and pair(self.dilation) != (1, 1):
+            raise self.fault("dilation", "an average over a dilated window is not offered", allowed="1")
+
+    def output(self, shape: Shape) -> Shape:
+        return (shape[0], *windowed(shape, self.kernel, self.stride, self.padding, self.dilation, self.rounding))
+
+
+class GlobalPool(Primitive, frozen=True):
+    """Average or maximum over all positions: (C, H, W) -> (C, 1, 1)."""
+
+    method: Literal["average", "max"] = "average"
+
+    def output(self, shape: Shape) -> Shape:
+        if not is_map(shape):
+            raise ShapeError(f"GlobalPool: expected a map (C, H, W), got {shape}")
+        return (shape[0], 1, 1)
+
+
+class Linear(Primitive, frozen=True):
+    """A fully connected layer over the flattened input: (C,) or (C, H, W) -> (out,)."""
+
+    out: Channels
+    bias: bool = True
+
+    def output(self, shape: Shape) -> Shape:
+        return (self.out,)
+
+    def weights(self, shape: Shape) -> tuple[Weight, ...]:
+        if UNKNOWN in shape:
+            raise ShapeError("Linear: the extent of its input is not known", remedy="put a GlobalPool before it")
+        kernel = Weight("weight", (self.out, elements(shape)), "kernel")
+        return (kernel, Weight("bias", (self.out,), "bias")) if self.bias else (kernel,)
+
+
+class PadChannels(Primitive, frozen=True):
+    """Zeros appended after the last channel: (C, H, W) -> (out, H, W); the "extra zero entries" of He et al. 2016, option A."""
+
+    out: Channels
+
+    def output(self, shape: Shape) -> Shape:
+        if self.out < shape[0]:
+            raise ShapeError(f"PadChannels: {shape[0]} channels cannot become {self.out}", allowed="more, not fewer")
+        return (self.out, *shape[1:])
+
+
+class Dropout(Primitive, frozen=True):
+    """Values set to zero at random while training (Srivastava et al. 2014); nothing at inference."""
+
+    rate: Fraction = 0.5
+
+
+class LayerScale(Primitive, frozen=True):
+    """A learned gain for each channel, small at first (Touvron et al. 2021, CaiT, section 2)."""
+
+    start: Ratio = 1e-6
+
+    def weights(self, shape: Shape) -> tuple[Weight, ...]:
+        return (Weight("gamma", (shape[0],), "gain"),)
+
+
+class Identity(Primitive, frozen=True):
+    """Nothing happens."""
+
+
+class Tap(Primitive, frozen=True):
+    """A point whose value is also an output, under ``name``: features by stride, auxiliary heads."""
+
+    name: Annotated[str, Meta(pattern="^[A-Za-z0-9_]+$", max_length=64)]
+
+
+__all__ = [
+    "Act",
+    "Conv",
+    "Dropout",
+    "GlobalPool",
+    "Identity",
+    "LayerScale",
+    "Linear",
+    "Norm",
+    "PadChannels",
+    "Pair",
+    "Pool",
+    "Positive",
+    "Tap",
+]

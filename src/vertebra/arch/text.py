@@ -1,0 +1,94 @@
+"""The readable form of an architecture: a table like those of the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from vertebra.arch.expansion import layers
+from vertebra.arch.node import Combinator, Node
+from vertebra.arch.primitives import Conv, Pool
+from vertebra.arch.record import Record, fields_of
+from vertebra.arch.shapes import Shape, pair
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Stem, one stage, or head: its name and its (path, node) pairs in order."""
+
+    name: str
+    nodes: tuple[tuple[str, Node], ...]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of the table.  ``stride`` is the factor by which rows shrink; ``width`` the channels that leave."""
+
+    part: str
+    block: str
+    depth: int
+    width: int
+    stride: int
+    leaves: Shape
+
+    @property
+    def output(self) -> str:
+        """The output shape as text, ``64 x 56 x 56``."""
+        return " x ".join(str(extent) for extent in self.leaves)
+
+
+def outline(parts: Iterable[Part], shape: Shape) -> list[Row]:
+    """A row for each part, given the shape (C, H, W) of the image."""
+    rows = []
+    for part in parts:
+        stride = 1
+        for path, node in part.nodes:
+            for layer in layers(node, shape, path):
+                # The longest chain of strides is the body's; a shortcut repeats its stride, so it is left out.
+                if isinstance(layer.node, Conv | Pool) and "shortcut" not in layer.path:
+                    stride *= pair(layer.node.stride)[0]
+            shape = node.output(shape)
+        repeated = [node for path, node in part.nodes if path.rpartition(".")[2].isdigit()]
+        shown = (repeated or [node for _, node in part.nodes])[0]
+        rows.append(Row(part.name, label(shown), max(1, len(repeated)), shape[0], stride, shape))
+    return rows
+
+
+def label(node: Node) -> str:
+    """A node in a few words: ``mbconv(out=24, stride=2, kernel=5)``; a combinator by its children's names."""
+    if isinstance(node, Combinator):
+        names = [name if name else label(child) for name, child in node.children]
+        return " + ".join(names) if len(names) <= 6 else f"{' + '.join(names[:5])} + {len(names) - 5} more"
+    fields = []
+    for field in fields_of(type(node)):
+        value = getattr(node, field.name)
+        if field.required or value != field.default:
+            fields.append(f"{field.name}={_short(value)}")
+    return f"{node.kind()}({', '.join(fields)})" if fields else node.kind()
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Node):
+        return label(value)
+    if isinstance(value, Record):
+        return type(value).__name__
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def text_table(title: str, rows: list[Row]) -> str:
+    """The rows under a title, in aligned columns."""
+    head = ("stage", "block", "depth", "width", "stride", "output")
+    cells = [head, *((r.part, r.block, str(r.depth), str(r.width), str(r.stride), r.output) for r in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    numeric = (2, 3, 4)
+    lines = [title, ""]
+    for row in cells:
+        lines.append(
+            "  ".join(
+                text.rjust(width) if column in numeric else text.ljust(width)
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+        )
+    return "\n".join(lines)
+
+

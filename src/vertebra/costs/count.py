@@ -1,0 +1,246 @@
+"""Parameters, MACs, activations and parameter bytes: of the whole, of each part and of each layer.
+
+The totals of a node are memoised on (node, shape), so a network that shares blocks with one costed before is nearly free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+
+import msgspec
+
+from vertebra.arch.architecture import Architecture
+from vertebra.arch.combinators import Seq
+from vertebra.arch.expansion import Layer, layers
+from vertebra.arch.node import Block, Combinator, Node, Primitive, expand
+from vertebra.arch.shapes import Shape, elements
+from vertebra.arch.text import outline
+from vertebra.costs.rules import ACTIVATIONS, MACS
+from vertebra.errors import ArchitectureError, ShapeError
+
+BYTES_PER_PARAMETER = 4  # float32
+
+
+class LayerCost(msgspec.Struct, frozen=True):
+    """The cost of one primitive where it stands, for one image."""
+
+    path: str
+    kind: str
+    enters: Shape
+    leaves: Shape
+    params: int
+    macs: int
+    activations: int
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the parameters in float32."""
+        return self.params * BYTES_PER_PARAMETER
+
+
+class PartCost(msgspec.Struct, frozen=True):
+    """The cost of the stem, a stage or the head, for one image."""
+
+    part: str
+    block: str
+    depth: int
+    width: int
+    stride: int
+    leaves: Shape
+    params: int
+    macs: int
+    activations: int
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the parameters in float32."""
+        return self.params * BYTES_PER_PARAMETER
+
+
+class Total(msgspec.Struct, frozen=True, gc=False):
+    """What a subtree adds, and the shape that leaves it."""
+
+    leaves: Shape
+    params: int
+    macs: int
+    activations: int
+
+
+class Cost:
+    """The cost of an architecture, or of any node, for one image; counted when first asked for.
+
+    ``macs``: multiply-accumulates (half of what is often called FLOPs).  ``activations``: values that leave convolutions.
+    ``parameter_bytes``: float32.
+    """
+
+    def __init__(self, of: Architecture | Node, shape: Shape) -> None:
+        self.of = of
+        self.shape = shape
+
+    @cached_property
+    def _total(self) -> Total:
+        if isinstance(self.of, Node):
+            return _located(self.of, self.shape)
+        params = macs = activations = 0
+        shape = self.shape
+        try:
+            for _, node in self.of.nodes():
+                total = total_of(node, shape)
+                shape = total.leaves
+                params += total.params
+                macs += total.macs
+                activations += total.activations
+        except ShapeError:
+            _explain(self.of, self.shape)
+            raise
+        return Total(shape, params, macs, activations)
+
+    @property
+    def resolution(self) -> int:
+        """Rows of the input, in pixels."""
+        return self.shape[1]
+
+    @property
+    def params(self) -> int:
+        """Learned values; running statistics are not among them."""
+        return self._total.params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        return self._total.macs
+
+    @property
+    def activations(self) -> int:
+        """Values that leave convolutions."""
+        return self._total.activations
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the parameters in float32."""
+        return self.params * BYTES_PER_PARAMETER
+
+    @property
+    def leaves(self) -> Shape:
+        """The output's shape."""
+        return self._total.leaves
+
+    @cached_property
+    def layers(self) -> tuple[LayerCost, ...]:
+        """Each primitive in order of execution."""
+        return tuple(_layer_cost(layer) for layer in _all_layers(self.of, self.shape))
+
+    @cached_property
+    def parts(self) -> tuple[PartCost, ...]:
+        """Stem, stages and head; one part for a bare node."""
+        if isinstance(self.of, Node):
+            total = self._total
+            kind = self.of.kind()
+            return (PartCost(kind, kind, 1, total.leaves[0], 1, total.leaves, total.params, total.macs, total.activations),)
+        parts = tuple(self.of.parts())
+        costs = []
+        shape = self.shape
+        for part, row in zip(parts, outline(parts, shape), strict=True):
+            sums = [0, 0, 0]
+            for _, node in part.nodes:
+                total = total_of(node, shape)
+                shape = total.leaves
+                sums = [sums[0] + total.params, sums[1] + total.macs, sums[2] + total.activations]
+            costs.append(PartCost(row.part, row.block, row.depth, row.width, row.stride, row.leaves, *sums))
+        return tuple(costs)
+
+    def __repr__(self) -> str:
+        return (
+            f"Cost(params={self.params:,}, macs={self.macs:,}, activations={self.activations:,}, "
+            f"parameter_bytes={self.parameter_bytes:,}, resolution={self.resolution})"
+        )
+
+
+def cost(of: Architecture | Node, *, resolution: int | None = None, channels: int | None = None) -> Cost:
+    """The exact cost of one forward pass of one image.
+
+    ``resolution`` in pixels, the architecture's own by default (a bare node has none, and needs ``channels`` too).
+    Raises ShapeError, with the layer's path, when the counts are read at a resolution that does not fit.
+    """
+    if isinstance(of, Architecture):
+        return Cost(of if channels is None else of.with_channels(channels), of.shape_at(resolution))
+    if resolution is None or channels is None:
+        raise ArchitectureError(f"the cost of a {type(of).__name__} needs resolution= and channels=")
+    return Cost(of, (channels, resolution, resolution))
+
+
+@lru_cache(maxsize=1 << 17)
+def total_of(node: Node, shape: Shape) -> Total:
+    """The totals of a subtree that takes ``shape``; raises ShapeError where it does not fit."""
+    if isinstance(node, Block):
+        return total_of(expand(node, shape[0]), shape)
+    if isinstance(node, Combinator):
+        return _combined(node, shape)
+    leaves = node.output(shape)
+    _refuse_vanished(leaves)
+    kind = type(node)
+    return Total(leaves, _params(node, shape), MACS[kind](node, shape, leaves), ACTIVATIONS[kind](node, shape, leaves))
+
+
+def _combined(node: Combinator, shape: Shape) -> Total:
+    params = macs = activations = 0
+    inside = shape
+    in_order = isinstance(node, Seq)
+    for _, child in node.children:
+        total = total_of(child, inside)
+        if in_order:
+            inside = total.leaves
+        params += total.params
+        macs += total.macs
+        activations += total.activations
+    return Total(inside if in_order else node.output(shape), params, macs, activations)
+
+
+def _params(node: Node, enters: Shape) -> int:
+    if not isinstance(node, Primitive):
+        return 0
+    return sum(elements(weight.shape) for weight in node.weights(enters) if weight.learned)
+
+
+def _refuse_vanished(leaves: Shape) -> None:
+    if any(extent < 1 for extent in leaves):
+        raise ShapeError(f"the map vanishes: {leaves}", remedy="use a larger resolution")
+
+
+def _all_layers(of: Architecture | Node, shape: Shape) -> Iterator[Layer]:
+    if isinstance(of, Node):
+        yield from layers(of, shape)
+        return
+    for path, node in of.nodes():
+        yield from layers(node, shape, path)
+        shape = node.output(shape)
+
+
+def _layer_cost(layer: Layer) -> LayerCost:
+    kind = type(layer.node)
+    return LayerCost(
+        layer.path,
+        layer.node.kind(),
+        layer.enters,
+        layer.leaves,
+        _params(layer.node, layer.enters),
+        MACS[kind](layer.node, layer.enters, layer.leaves),
+        ACTIVATIONS[kind](layer.node, layer.enters, layer.leaves),
+    )
+
+
+def _located(node: Node, shape: Shape) -> Total:
+    try:
+        return total_of(node, shape)
+    except ShapeError:
+        _explain(node, shape)
+        raise
+
+
+def _explain(of: Architecture | Node, shape: Shape) -> None:
+    """Walk again layer by layer, so that the error names the layer's path."""
+    for _ in _all_layers(of, shape):
+        pass
+
+

@@ -1,0 +1,61 @@
+"""The counting rule of each kind of primitive; conventions stand beside the numbers.
+
+MACs: multiply-accumulates of convolutions and fully connected layers for one image, biases not counted; torch's
+``FlopCounterMode`` gives twice this.  Activations: values that leave convolutions (Radosavovic et al. 2020, "Designing Network Design
+Spaces", section 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vertebra.arch.fold import Fold
+from vertebra.arch.node import Node, Primitive
+from vertebra.arch.primitives import (
+    Act,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Identity,
+    LayerScale,
+    Linear,
+    Norm,
+    PadChannels,
+    Pool,
+    Tap,
+)
+from vertebra.arch.shapes import Shape, elements, pair
+
+Count = Callable[[Node, Shape, Shape], int]
+
+MACS: Fold[Count] = Fold("macs", Primitive)
+ACTIVATIONS: Fold[Count] = Fold("activations", Primitive)
+
+
+@MACS.rule(Conv)
+def _conv_macs(node: Conv, enters: Shape, leaves: Shape) -> int:
+    """Each output value sums kernel x (input channels of its group) products."""
+    rows, columns = pair(node.kernel)
+    return elements(leaves) * rows * columns * (enters[0] // node.groups)
+
+
+@MACS.rule(Linear)
+def _linear_macs(node: Linear, enters: Shape, leaves: Shape) -> int:
+    """One product for each pair of input and output."""
+    return elements(enters) * elements(leaves)
+
+
+@MACS.rule(Norm, Act, Pool, GlobalPool, PadChannels, Dropout, LayerScale, Identity, Tap)
+def _no_macs(node: Node, enters: Shape, leaves: Shape) -> int:
+    """Element-wise work, poolings and copies are not multiply-accumulates of a matrix product."""
+    return 0
+
+
+@ACTIVATIONS.rule(Conv)
+def _conv_activations(node: Conv, enters: Shape, leaves: Shape) -> int:
+    return elements(leaves)
+
+
+@ACTIVATIONS.rule(Linear, Norm, Act, Pool, GlobalPool, PadChannels, Dropout, LayerScale, Identity, Tap)
+def _no_activations(node: Node, enters: Shape, leaves: Shape) -> int:
+    return 0

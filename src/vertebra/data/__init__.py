@@ -1,0 +1,1 @@
+"""Pictures in: sources, decoding, the split, inspection, and the one description of preprocessing.  Needs no torch."""

@@ -1,0 +1,129 @@
+"""The page: one file that holds everything it shows and asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vertebra.errors import MissingExtraError, OutputError
+from vertebra.report import plots, text, usage
+from vertebra.report.study import Candidate, Study
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_SMALL = 96  # px; pictures below are shown with their pixels
+
+
+def write_report(study: Study, path: str | os.PathLike[str]) -> None:
+    """Writes the page of ``study`` to ``path``, which appears whole or not at all.
+
+    Raises OutputError if the place cannot be written, MissingExtraError without matplotlib or jinja2.
+    """
+    page = render_report(study).encode("utf-8")
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            unfinished.write_bytes(page)
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(error.strerror or "cannot be written", where=str(target)) from error
+
+
+def render_report(study: Study) -> str:
+    """The page of ``study`` as text.  Every name, path and note in it is escaped."""
+    source = importlib.resources.files("vertebra.report").joinpath("templates", "report.html.j2")
+    page = _environment().from_string(source.read_text(encoding="utf-8")).render(_view(study))
+    return text.visible(page)
+
+
+def _environment() -> Environment:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError.of("jinja2", "train") from error
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    filters = {name: getattr(text, name) for name in ("short", "exact", "size", "ms", "duration", "percent")}
+    environment.filters.update(filters, picture=_picture, pixelated=_pixelated)
+    return environment
+
+
+def _view(study: Study) -> dict[str, Any]:
+    """What the template needs beside the study: the plots, and what follows from the numbers."""
+    from markupsafe import Markup  # comes with jinja2; only for the plots, which svg.py escapes
+
+    classes = study.data.classes
+    measured = [one for one in study.candidates if one.latency_ms is not None]
+    return {
+        "study": study,
+        "winner": next((one for one in study.candidates if one.winner), None),
+        "interval": text.interval(study.test_accuracy, study.test_n),
+        "fitting": sorted((one for one in study.candidates if one.fits), key=_standing),
+        "failing": [one for one in study.candidates if not one.fits],
+        "unmeasured": len(study.candidates) - len(measured),
+        "totals": {part: sum(counts.values()) for part, counts in study.data.counts.items()},
+        "counts_plot": Markup(plots.class_counts(study.data.counts, classes)),
+        "frontier_plot": Markup(plots.frontier(study.candidates, study.latency_budget_ms)),
+        "curves_plot": Markup(plots.curves(study.curves, study.winner)),
+        "confusion_plot": Markup(plots.confusion(study.confusion, classes)) if study.confusion else None,
+        "numbered": len(study.confusion) <= plots.NUMBERED,
+        "confused": _confused(study),
+        "per_class": _per_class(study),
+        "steps": _steps(study),
+        "seconds": sum(step.seconds for step in study.steps),
+        "commands": usage.shell(study.bundle),
+        "code": usage.python(study.bundle),
+        "recipe": json.dumps(study.recipe, indent=2, ensure_ascii=False, default=str),
+    }
+
+
+def _standing(one: Candidate) -> tuple[bool, float, float]:
+    """The winner, then those that got furthest, then those that were never trained, fastest first."""
+    rounds = one.accuracies[-1].round if one.accuracies else -1
+    return not one.winner, -rounds, -(one.accuracy or 0.0) if one.accuracies else one.latency_ms or 0.0
+
+
+def _confused(study: Study) -> list[tuple[str, str, int, int]]:
+    """The ten most frequent confusions: true class, predicted class, how often, of how many."""
+    names = study.data.classes
+    found = [
+        (names[row], names[column], cell, sum(cells))
+        for row, cells in enumerate(study.confusion)
+        for column, cell in enumerate(cells)
+        if row != column and cell > 0 and max(row, column) < len(names)
+    ]
+    return sorted(found, key=lambda pair: -pair[2])[:10]
+
+
+def _per_class(study: Study) -> list[tuple[str, float, str, int]]:
+    """Class, accuracy, its interval and the number of test pictures; the worst class first."""
+    seen = {name: sum(row) for name, row in zip(study.data.classes, study.confusion, strict=False)}
+    rows = [
+        (name, share, text.interval(share, seen.get(name, 0)), seen.get(name, 0))
+        for name, share in study.per_class.items()
+    ]
+    return sorted(rows, key=lambda row: row[1])
+
+
+def _steps(study: Study) -> list[tuple[str, float, float]]:
+    """Step, seconds, and its length as a share of the longest."""
+    longest = max((step.seconds for step in study.steps), default=0.0) or 1.0
+    return [(step.name, step.seconds, step.seconds / longest) for step in study.steps]
+
+
+def _picture(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _pixelated(png: bytes) -> bool:
+    """Whether a PNG is so small that smoothing would only blur it; its header holds width and height."""
+    return png[12:16] == b"IHDR" and max(int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) < _SMALL

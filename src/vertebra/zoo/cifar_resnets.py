@@ -1,0 +1,84 @@
+"""The CIFAR ResNets and their plain twins (He et al. 2016, section 4.2).
+
+A 3x3 convolution, three stages of n pairs of 3x3 convolutions with 16, 32 and 64 filters, pooling and a classifier: 6n + 2 layers.  Shortcuts are
+option A, without parameters.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from vertebra.arch.architecture import Architecture, Stage
+from vertebra.arch.blocks.basic import ConvNormAct
+from vertebra.arch.blocks.residual import BasicResidual, PlainPair
+from vertebra.arch.combinators import seq
+from vertebra.arch.primitives import GlobalPool, Linear
+from vertebra.arch.rounding import Rounding
+from vertebra.zoo.entry import Accuracy, Entry, Family
+
+WIDTHS = (16, 32, 64)
+
+
+def cifar_resnet(n: int, *, classes: int = 10, resolution: int = 32, name: str | None = None) -> Architecture:
+    """The residual network of 6n + 2 layers; any n from 1."""
+    stages = tuple(Stage(BasicResidual(width, 1 if width == 16 else 2, shortcut="padding"), n) for width in WIDTHS)
+    return _cifar(name or f"cifar_resnet{6 * n + 2}", stages, classes, resolution)
+
+
+def cifar_plain(n: int, *, classes: int = 10, resolution: int = 32, name: str | None = None) -> Architecture:
+    """The same network without shortcuts."""
+    stages = tuple(Stage(PlainPair(width, 1 if width == 16 else 2), n) for width in WIDTHS)
+    return _cifar(name or f"cifar_plain{6 * n + 2}", stages, classes, resolution)
+
+
+def _cifar(name: str, stages: tuple[Stage, ...], classes: int, resolution: int) -> Architecture:
+    return Architecture(
+        name=name,
+        stem=ConvNormAct(16, 3),
+        stages=stages,
+        head=seq(pool=GlobalPool(), fc=Linear(classes)),
+        resolution=resolution,
+        rounding=Rounding(divisor=4),
+    )
+
+
+_TABLE6 = "He et al. 2016, table 6 (CIFAR-10)"
+
+# layers, n, CIFAR-10 error in percent; the best of five runs for 110 layers (6.61 in the mean)
+ROWS: tuple[tuple[int, int, float], ...] = (
+    (20, 3, 8.75),
+    (32, 5, 7.51),
+    (44, 7, 7.17),
+    (56, 9, 6.97),
+    (110, 18, 6.43),
+    (1202, 200, 7.93),
+)
+
+# The plain networks' errors are drawn (figure 6) but not printed.
+PLAIN_ROWS: tuple[tuple[int, int], ...] = ((20, 3), (32, 5), (44, 7), (56, 9))
+
+
+def _entry(layers: int, n: int, error: float) -> Entry:
+    return Entry(f"cifar_resnet{layers}", partial(cifar_resnet, n), Accuracy(round(100 - error, 2), 32, _TABLE6))
+
+
+FAMILY = Family(
+    name="cifar_resnet",
+    title="CIFAR ResNet",
+    year=2015,
+    paper="He et al. 2016, Deep Residual Learning for Image Recognition, section 4.2, arXiv:1512.03385",
+    idea="The residual idea on 32-pixel images: three narrow stages, any depth, shortcuts without parameters.",
+    entries=tuple(_entry(*row) for row in ROWS),
+)
+
+PLAIN_FAMILY = Family(
+    name="cifar_plain",
+    title="CIFAR plain network",
+    year=2015,
+    paper=FAMILY.paper,
+    idea="The twin without shortcuts, whose training error rises with depth: the reason for residual learning.",
+    entries=tuple(
+        Entry(f"cifar_plain{layers}", partial(cifar_plain, n), None, "its error is drawn in figure 6, not printed")
+        for layers, n in PLAIN_ROWS
+    ),
+)

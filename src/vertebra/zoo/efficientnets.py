@@ -1,0 +1,88 @@
+"""EfficientNet (Tan and Le, "Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv:1905.11946).
+
+Stages: table 1.  Members are B0 scaled by the coefficients that the authors published with their code, rounded as theirs.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from vertebra.arch.architecture import Architecture, Initialisation, Stage
+from vertebra.arch.blocks.basic import ConvNormAct
+from vertebra.arch.blocks.inverted import MBConv
+from vertebra.arch.combinators import seq
+from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm
+from vertebra.arch.record import replace
+from vertebra.zoo.entry import Accuracy, Entry, Family
+
+# expansion, kernel, stride, output channels, depth
+STAGES: tuple[tuple[int, int, int, int, int], ...] = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+
+
+def efficientnet(
+    width: float = 1.0,
+    depth: float = 1.0,
+    *,
+    resolution: int = 224,
+    dropout: float = 0.2,
+    norm: Norm = Norm(),
+    classes: int = 1000,
+    name: str = "efficientnet",
+) -> Architecture:
+    """An EfficientNet with any width and depth multiplier, meant for ``resolution`` pixels."""
+    silu = Act("silu")
+    base = Architecture(
+        name=name,
+        stem=ConvNormAct(32, 3, 2, norm=norm, act=silu),
+        stages=tuple(Stage(MBConv(c, s, t, k, norm=norm), n) for t, k, s, c, n in STAGES),
+        head=seq(
+            conv=ConvNormAct(1280, norm=norm, act=silu), pool=GlobalPool(), dropout=Dropout(dropout), fc=Linear(classes)
+        ),
+        resolution=resolution,
+        initialisation=Initialisation(linear="uniform_fan_out"),
+    )
+    return replace(base.scaled(width=width, depth=depth), name=name)
+
+
+# torchvision keeps torch's batch-norm settings up to B4; the authors' are these throughout.
+_AUTHORS = Norm(eps=1e-3, momentum=0.01)
+_TORCH = Norm()
+
+# member, width, depth, resolution, dropout, norm, top-1 in percent (table 2)
+ROWS: tuple[tuple[int, float, float, int, float, Norm, float], ...] = (
+    (0, 1.0, 1.0, 224, 0.2, _TORCH, 77.1),
+    (1, 1.0, 1.1, 240, 0.2, _TORCH, 79.1),
+    (2, 1.1, 1.2, 260, 0.3, _TORCH, 80.1),
+    (3, 1.2, 1.4, 300, 0.3, _TORCH, 81.6),
+    (4, 1.4, 1.8, 380, 0.4, _TORCH, 82.9),
+    (5, 1.6, 2.2, 456, 0.4, _AUTHORS, 83.6),
+    (6, 1.8, 2.6, 528, 0.5, _AUTHORS, 84.0),
+    (7, 2.0, 3.1, 600, 0.5, _AUTHORS, 84.3),
+)
+
+
+def _entry(
+    member: int, width: float, depth: float, resolution: int, dropout: float, norm: Norm, top1: float
+) -> Entry:
+    name = f"efficientnet_b{member}"
+    make = partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, norm=norm, name=name)
+    note = "batch-norm settings of torchvision (eps 1e-5); the authors' are 1e-3" if norm is _TORCH else ""
+    return Entry(name, make, Accuracy(top1, resolution, "Tan and Le 2019, table 2"), note)
+
+
+FAMILY = Family(
+    name="efficientnet",
+    title="EfficientNet",
+    year=2019,
+    paper="Tan and Le 2019, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, arXiv:1905.11946",
+    idea="Scale width, depth and resolution together, in fixed proportion, from a base network that was searched for.",
+    entries=tuple(_entry(*row) for row in ROWS),
+)

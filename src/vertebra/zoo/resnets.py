@@ -1,0 +1,84 @@
+"""ResNet (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385).
+
+Rows: table 1.  The stride of a bottleneck is on its 3x3 convolution, as in torchvision and in the authors' later code (v1.5); the paper has it
+on the first 1x1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+from vertebra.arch.architecture import Architecture, Stage
+from vertebra.arch.blocks.residual import BasicResidual, Bottleneck
+from vertebra.arch.blocks.squeeze import SqueezeExcite
+from vertebra.arch.combinators import seq
+from vertebra.arch.node import Node
+from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
+from vertebra.zoo.entry import Accuracy, Entry, Family
+
+Kind = Literal["basic", "bottleneck"]
+
+
+def resnet(
+    depths: Sequence[int],
+    block: Kind = "bottleneck",
+    *,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    groups: int = 1,
+    base_width: int = 64,
+    attention: SqueezeExcite | None = None,
+    classes: int = 1000,
+    resolution: int = 224,
+    name: str = "resnet",
+) -> Architecture:
+    """A ResNet with any depths and widths: a stage for each pair of them.
+
+    ``widths`` are those of the paper's table before the bottleneck's expansion of 4.  ``groups`` and ``base_width`` give ResNeXt,
+    ``attention`` SENet.
+    """
+
+    def first(index: int, width: int) -> Node:
+        stride = 1 if index == 0 else 2
+        if block == "basic":
+            return BasicResidual(width, stride, groups, attention)
+        return Bottleneck(4 * width, stride, groups, base_width, attention=attention)
+
+    return Architecture(
+        name=name,
+        stem=seq(conv=Conv(widths[0], 7, 2), norm=Norm(), act=Act(), pool=Pool("max", 3, 2, 1)),
+        stages=tuple(
+            Stage(first(index, width), depth) for index, (width, depth) in enumerate(zip(widths, depths, strict=True))
+        ),
+        head=seq(pool=GlobalPool(), fc=Linear(classes)),
+        resolution=resolution,
+    )
+
+
+_TORCHVISION = "torchvision IMAGENET1K_V1 weights"
+
+# layers, block, depths, top-1 in percent at 224 px
+ROWS: tuple[tuple[int, Kind, tuple[int, int, int, int], float], ...] = (
+    (18, "basic", (2, 2, 2, 2), 69.758),
+    (34, "basic", (3, 4, 6, 3), 73.314),
+    (50, "bottleneck", (3, 4, 6, 3), 76.130),
+    (101, "bottleneck", (3, 4, 23, 3), 77.374),
+    (152, "bottleneck", (3, 8, 36, 3), 78.312),
+)
+
+
+def _entry(layers: int, block: Kind, depths: tuple[int, ...], top1: float) -> Entry:
+    name = f"resnet{layers}"
+    note = "stride on the 3x3 convolution (v1.5)" if block == "bottleneck" else ""
+    return Entry(name, partial(resnet, depths, block, name=name), Accuracy(top1, 224, _TORCHVISION), note)
+
+
+FAMILY = Family(
+    name="resnet",
+    title="ResNet",
+    year=2015,
+    paper="He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385",
+    idea="Layers learn what to add to their input, so a hundred of them train as easily as ten.",
+    entries=tuple(_entry(*row) for row in ROWS),
+)
