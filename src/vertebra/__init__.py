@@ -1,0 +1,73 @@
+"""vertebra: design, measure, scale, train and ship CNN image backbones.
+
+Names are imported when they are first used, so ``import vertebra`` is quick and loads neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "Architecture": "vertebra.arch.architecture",
+    "Block": "vertebra.arch.node",
+    "Bundle": "vertebra.bundle.bundle",
+    "Stage": "vertebra.arch.architecture",
+    "VertebraError": "vertebra.errors",
+    "architecture": "vertebra.zoo.registry",
+    "build": "vertebra.nn",
+    "cost": "vertebra.costs.count",
+    "features": "vertebra.nn",
+    "fit": "vertebra.fitting.fit",
+    "load": "vertebra.weights",
+    "load_bundle": "vertebra.bundle.bundle",
+}
+_PACKAGES = (
+    "arch",
+    "bundle",
+    "costs",
+    "data",
+    "engines",
+    "errors",
+    "fitting",
+    "nn",
+    "onnx",
+    "report",
+    "train",
+    "weights",
+    "zoo",
+)
+
+__all__ = ["__version__", *_HOME, *_PACKAGES]
+
+if TYPE_CHECKING:
+    __version__: str
+    from vertebra.arch.architecture import Architecture as Architecture
+    from vertebra.arch.architecture import Stage as Stage
+    from vertebra.arch.node import Block as Block
+    from vertebra.bundle.bundle import Bundle as Bundle
+    from vertebra.bundle.bundle import load_bundle as load_bundle
+    from vertebra.costs.count import cost as cost
+    from vertebra.errors import VertebraError as VertebraError
+    from vertebra.fitting.fit import fit as fit
+    from vertebra.nn import build as build
+    from vertebra.nn import features as features
+    from vertebra.weights import load as load
+    from vertebra.zoo.registry import architecture as architecture
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value = importlib.import_module("vertebra.version").installed()
+    elif name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in _PACKAGES:
+        value = importlib.import_module(f"vertebra.{name}")
+    else:
+        raise AttributeError(f"module 'vertebra' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -43,9 +43,13 @@ class Stage(Record, frozen=True):
         if self.entry is not None:
             yield "entry", self.entry
         yield "0", self.block
-        rest = _unstrided(self.block)
         for index in range(1, self.depth):
-            yield str(index), rest
+            yield str(index), self.rest
+
+    @property
+    def rest(self) -> Node:
+        """The block as it stands from the second copy on: with stride 1."""
+        return _unstrided(self.block)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vertebra.arch.node import Combinator, Node
+from collections.abc import Sequence
+
+from vertebra.arch.node import Combinator, Node, output_of
 from vertebra.arch.shapes import Shape
 from vertebra.errors import ShapeError
 
@@ -12,18 +14,17 @@ class Seq(Combinator, frozen=True):
 
     def output(self, shape: Shape) -> Shape:
         for name, child in self.children:
-            try:
-                shape = child.output(shape)
-            except ShapeError as error:
-                raise error.at(f"{name}." if error.where else name) from None
+            shape = output_of(name, child, shape)
         return shape
+
+    def joined(self, shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        return shapes[-1]
 
 
 class Sum(Combinator, frozen=True):
     """Every child takes the same input; their outputs are added (He et al. 2016)."""
 
-    def output(self, shape: Shape) -> Shape:
-        shapes = _branches(self, shape)
+    def joined(self, shape: Shape, shapes: Sequence[Shape]) -> Shape:
         if len(set(shapes)) > 1:
             raise ShapeError(f"Sum: branches give {_listed(self, shapes)}", allowed="equal shapes")
         return shapes[0]
@@ -32,8 +33,7 @@ class Sum(Combinator, frozen=True):
 class Concat(Combinator, frozen=True):
     """Every child takes the same input; their outputs are concatenated along the channels (Szegedy et al. 2015)."""
 
-    def output(self, shape: Shape) -> Shape:
-        shapes = _branches(self, shape)
+    def joined(self, shape: Shape, shapes: Sequence[Shape]) -> Shape:
         if len({one[1:] for one in shapes}) > 1:
             raise ShapeError(f"Concat: branches give {_listed(self, shapes)}", allowed="equal extents")
         return (sum(one[0] for one in shapes), *shapes[0][1:])
@@ -47,24 +47,14 @@ class Gate(Combinator, frozen=True):
         if len(self.children) != 1:
             raise self.fault("children", f"expected one child, got {len(self.children)}")
 
-    def output(self, shape: Shape) -> Shape:
-        (gate,) = _branches(self, shape)
+    def joined(self, shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        (gate,) = shapes
         if gate not in (shape, (shape[0],), (shape[0], 1, 1)):
             raise ShapeError(f"Gate: the input is {shape}, its factor {gate}", allowed="the input's channels")
         return shape
 
 
-def _branches(node: Combinator, shape: Shape) -> list[Shape]:
-    shapes = []
-    for name, child in node.children:
-        try:
-            shapes.append(child.output(shape))
-        except ShapeError as error:
-            raise error.at(f"{name}." if error.where else name) from None
-    return shapes
-
-
-def _listed(node: Combinator, shapes: list[Shape]) -> str:
+def _listed(node: Combinator, shapes: Sequence[Shape]) -> str:
     return ", ".join(f"{name or 'body'} {shape}" for (name, _), shape in zip(node.children, shapes, strict=True))
 
 

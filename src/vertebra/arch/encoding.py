@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from vertebra.arch.node import Node
+from vertebra.arch.node import Combinator, Node
 from vertebra.arch.record import Record, fields_of
 
 KIND = "kind"
@@ -35,4 +36,21 @@ def to_data(value: Any, *, defaults: bool = False) -> Any:
 
 def canonical(value: Any) -> bytes:
     """The one JSON text of a value: every field written, in order, without spaces.  Hashes are taken of it."""
-    return msgspec.json.encode(to_data(value, defaults=True))
+    return msgspec.json.encode(_texts(value))
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_texts(item) for item in value]
+    return _text(value) if isinstance(value, Combinator) else to_data(value, defaults=True)
+
+
+@lru_cache(maxsize=1 << 14)
+def _text(node: Combinator) -> msgspec.Raw:
+    """A combinator's text, kept: the copies of a block in a stage are written once."""
+    data: dict[str, Any] = {KIND: node.kind()}
+    for field in fields_of(type(node)):
+        item = getattr(node, field.name)
+        named = {name: _texts(child) for name, child in item} if field.named else None
+        data[field.name] = to_data(item, defaults=True) if named is None else named
+    return msgspec.Raw(msgspec.json.encode(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -26,6 +27,7 @@ def expanded(node: Node, channels: int) -> Node:
     return _expanded(node, (channels, UNKNOWN, UNKNOWN))
 
 
+@lru_cache(maxsize=1 << 14)
 def _expanded(node: Node, shape: Shape) -> Node:
     node = unblocked(node, shape[0])
     if not isinstance(node, Combinator):
@@ -34,8 +36,13 @@ def _expanded(node: Node, shape: Shape) -> Node:
     for name, child in node.children:
         children.append((name, _expanded(child, shape)))
         if isinstance(node, Seq):
-            shape = child.output(shape)
+            shape = _leaves(child, shape)
     return replace(node, children=tuple(children))
+
+
+@lru_cache(maxsize=1 << 14)
+def _leaves(node: Node, shape: Shape) -> Shape:
+    return node.output(shape)
 
 
 class Layer(msgspec.Struct, frozen=True):

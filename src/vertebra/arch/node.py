@@ -7,15 +7,15 @@ is known of a network is a fold over the tree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
 from vertebra.arch.record import Record
-from vertebra.arch.shapes import Shape
-from vertebra.errors import ArchitectureError
+from vertebra.arch.shapes import KEEP, Shape, Step
+from vertebra.errors import ArchitectureError, ShapeError
 
 Role = Literal["kernel", "gain", "bias", "statistic", "counter"]
 LEARNED: frozenset[Role] = frozenset(("kernel", "gain", "bias"))
@@ -58,6 +58,10 @@ class Primitive(Node, frozen=True):
     def output(self, shape: Shape) -> Shape:
         return shape
 
+    def steps(self) -> tuple[Step, Step] | None:
+        """How rows and columns change, whatever their number; None where that cannot be said (``output`` knows)."""
+        return (KEEP, KEEP) if type(self).output is Primitive.output else None
+
     def weights(self, shape: Shape) -> tuple[Weight, ...]:
         """The tensors owned, given the shape that arrives (extents may be UNKNOWN)."""
         return ()
@@ -87,6 +91,13 @@ class Combinator(Node, frozen=True):
             twice = sorted({name for name in segments if segments.count(name) > 1})
             raise self.fault("children", f"names are used twice: {', '.join(twice) or 'the nameless one'}")
 
+    def output(self, shape: Shape) -> Shape:
+        return self.joined(shape, [output_of(name, child, shape) for name, child in self.children])
+
+    def joined(self, shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        """The shape that leaves, given the input's and the children's; raises ShapeError where they disagree."""
+        raise NotImplementedError(f"{type(self).__name__}.joined")
+
     def segments(self) -> Iterator[str]:
         """The names that stand at this level, those of nameless children included."""
         for name, child in self.children:
@@ -94,6 +105,15 @@ class Combinator(Node, frozen=True):
                 yield name
             elif isinstance(child, Combinator):
                 yield from child.segments()
+
+
+def output_of(name: str, child: Node, shape: Shape) -> Shape:
+    """A child's output shape; its name goes before the path of an error."""
+    try:
+        return child.output(shape)
+    except ShapeError as error:
+        path = error.where or ""
+        raise error.at(f"{name}." if name and path else name) from None
 
 
 def children_of(node: Node) -> Children:
@@ -109,16 +129,27 @@ class Block(Node, frozen=True):
         raise NotImplementedError(f"{type(self).__name__}.layers")
 
     def output(self, shape: Shape) -> Shape:
-        return expand(self, shape[0]).output(shape)
+        try:
+            return expand(self, shape[0]).output(shape)
+        except RecursionError:
+            raise endless(self) from None
 
 
 ABSTRACT = (Primitive, Combinator, Block)
 
 
+def endless(block: Node) -> ArchitectureError:
+    """The error of a block that never comes to an end."""
+    return ArchitectureError("layers() never ends in primitives", where=type(block).__name__)
+
+
 @lru_cache(maxsize=1 << 14)
 def expand(block: Block, channels: int) -> Node:
     """The tree a block stands for, one level down; raises ArchitectureError if the block gives no node."""
-    node = block.layers(channels)
+    try:
+        node = block.layers(channels)
+    except RecursionError:
+        raise endless(block) from None
     if not isinstance(node, Node):
         raise ArchitectureError(f"layers() gave {type(node).__name__}", where=type(block).__name__, allowed="a Node")
     return node

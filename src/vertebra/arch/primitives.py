@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from vertebra.arch.node import Primitive, Weight
 from vertebra.arch.record import Channels, Fraction, Kernel, Natural, Pair, Positive, Ratio
-from vertebra.arch.shapes import UNKNOWN, Shape, elements, is_map, pair, windowed
+from vertebra.arch.shapes import KEEP, UNKNOWN, Shape, Step, elements, is_map, pair, steps_of, windowed
 from vertebra.errors import ShapeError
 
 Padding = Literal["half", "same"] | Natural | tuple[Natural, Natural]
@@ -36,6 +36,9 @@ class Conv(Primitive, frozen=True):
     def output(self, shape: Shape) -> Shape:
         self._channels(shape)
         return (self.out, *windowed(shape, self.kernel, self.stride, self.padding, self.dilation))
+
+    def steps(self) -> tuple[Step, Step]:
+        return steps_of(self.kernel, self.stride, self.padding, self.dilation)
 
     def weights(self, shape: Shape) -> tuple[Weight, ...]:
         kernel = Weight("weight", (self.out, self._channels(shape), *pair(self.kernel)), "kernel")
@@ -105,6 +108,9 @@ class Pool(Primitive, frozen=True):
     def output(self, shape: Shape) -> Shape:
         return (shape[0], *windowed(shape, self.kernel, self.stride, self.padding, self.dilation, self.rounding))
 
+    def steps(self) -> tuple[Step, Step]:
+        return steps_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding)
+
 
 class GlobalPool(Primitive, frozen=True):
     """Average or maximum over all positions: (C, H, W) -> (C, 1, 1)."""
@@ -142,6 +148,9 @@ class PadChannels(Primitive, frozen=True):
         if self.out < shape[0]:
             raise ShapeError(f"PadChannels: {shape[0]} channels cannot become {self.out}", allowed="more, not fewer")
         return (self.out, *shape[1:])
+
+    def steps(self) -> tuple[Step, Step]:
+        return KEEP, KEEP
 
 
 class Dropout(Primitive, frozen=True):

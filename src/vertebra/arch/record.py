@@ -6,7 +6,8 @@ msgspec gives speed but its constructors check nothing, so ``Record`` checks and
 
 from __future__ import annotations
 
-import re
+import math
+import operator
 import types
 from collections.abc import Iterator
 from functools import cache
@@ -26,6 +27,9 @@ Ratio = Annotated[float, Meta(gt=0, le=1 << 16)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Pair = tuple[Positive, Positive]
 Kernel = Positive | Pair
+
+MAX_NESTING = 100
+"""Levels of records within records: hashing, comparing and folding recurse, and the stack is not endless."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -49,15 +53,25 @@ class Field(msgspec.Struct, frozen=True):
     """Whether a width multiplier scales the value."""
 
 
-class Record(msgspec.Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True, repr_omit_defaults=True):
+class Record(
+    msgspec.Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True, repr_omit_defaults=True, dict=True
+):
     """The base of immutable data; a subclass lists its fields with types and adds ``check`` for rules between fields."""
 
     def __post_init__(self) -> None:
-        for field in fields_of(type(self)):
-            given = getattr(self, field.name)
-            value = checked(field, given)
-            if value is not given:
-                msgspec.structs.force_setattr(self, field.name, value)
+        cls = type(self)
+        try:
+            for field in fields_of(cls):
+                given = getattr(self, field.name)
+                if given is field.default and not field.required:
+                    continue
+                value = checked(field, given)
+                if value is not given:
+                    msgspec.structs.force_setattr(self, field.name, value)
+        except ArchitectureError as error:
+            raise error.at(cls.__name__) from None
+        if nesting(self) > MAX_NESTING:
+            raise ArchitectureError(f"nested deeper than {MAX_NESTING} levels", where=cls.__name__)
         self.check()
 
     def check(self) -> None:
@@ -71,6 +85,27 @@ class Record(msgspec.Struct, frozen=True, cache_hash=True, forbid_unknown_fields
 R = TypeVar("R", bound="Record")
 
 
+def nesting(record: Record) -> int:
+    """Levels of records within a record: 1 for a leaf.  Kept in the record, so that a tree is walked once."""
+    nested = nested_fields_of(type(record))
+    if not nested:
+        return 1
+    known = record.__dict__.get("nesting")
+    if known is None:
+        known = 1 + max((nesting(inner) for inner in _records(record, nested)), default=0)
+        record.__dict__["nesting"] = known
+    return known
+
+
+def _records(record: Record, fields: tuple[Field, ...]) -> Iterator[Record]:
+    for field in fields:
+        value = getattr(record, field.name)
+        if field.many:
+            yield from (item[1] for item in value) if field.named else value
+        elif value is not None:
+            yield value
+
+
 def replace(record: R, **changes: Any) -> R:
     """A copy of ``record`` with some fields changed; checked like any other."""
     return msgspec.structs.replace(record, **changes)
@@ -80,6 +115,12 @@ def replace(record: R, **changes: Any) -> R:
 def fields_of(cls: type[Record]) -> tuple[Field, ...]:
     """The fields of a record class, in order."""
     return tuple(_field(info) for info in msgspec.structs.fields(cls))
+
+
+@cache
+def nested_fields_of(cls: type[Record]) -> tuple[Field, ...]:
+    """Those fields that hold other records."""
+    return tuple(field for field in fields_of(cls) if field.record is not None)
 
 
 def _field(info: msgspec.structs.FieldInfo) -> Field:
@@ -135,37 +176,85 @@ def checked(field: Field, value: Any) -> Any:
 
 
 def _converted(field: Field, value: Any) -> Any:
+    if type(value) not in _PLAIN:
+        value = _plain(value)
     try:
-        is_pair = field.pair is not None and isinstance(value, tuple | list)
-        return msgspec.convert(value, field.pair if is_pair else field.type)
+        is_pair = field.pair is not None and isinstance(value, tuple)
+        value = msgspec.convert(value, field.pair if is_pair else field.type)
+        if is_pair and value[0] == value[1]:
+            return value[0]  # (3, 3) and 3 mean the same, so they must hash alike
+        if type(value) is float:
+            if not math.isfinite(value):
+                raise msgspec.ValidationError("Expected a finite number")
+            value += 0.0  # -0.0 equals 0.0 but is written otherwise, and equal values must hash alike
+        return value
     except msgspec.ValidationError as error:
-        what, _, inner = str(error).partition(" - at ")
-        where = f"$.{field.name}" + re.sub(r"^`\$|`$", "", inner)
-        what = what.replace("`", "")
+        what, _, inner = str(error).replace("`", "").partition(" - at ")
+        what = what.partition(", got ")[0]
+        where = f"$.{field.name}{inner.removeprefix('$')}"
+        if what.startswith("Invalid enum"):
+            allowed = ", ".join(_words(field.type))
+            raise ArchitectureError(f"unknown value {brief(value)}", where=where, allowed=allowed) from None
         raise ArchitectureError(f"{what[:1].lower()}{what[1:]}, got {brief(value)}", where=where) from None
 
 
+def _words(hint: Any) -> Iterator[str]:
+    """The words that a type of literals allows."""
+    for part in get_args(hint):
+        if isinstance(part, str):
+            yield part
+        else:
+            yield from _words(part)
+
+
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's and other libraries' numbers and strings as Python's own; anything else as it is."""
+    if isinstance(value, list | tuple):
+        return tuple(item if type(item) in _PLAIN else _plain(item) for item in value)
+    for kind, convert in ((str, str), (float, float)):
+        if isinstance(value, kind):
+            return convert(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return value
+
+
 def _tuple_of_records(field: Field, record: type[Record], value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, (tuple, list)):
-        raise ArchitectureError(f"expected a sequence of {record.__name__}, got {brief(value)}", where=f"$.{field.name}")
-    for index, item in enumerate(value):
-        node = item[1] if field.named and isinstance(item, tuple) and len(item) == 2 else item
-        if not isinstance(node, record):
-            raise ArchitectureError(
-                f"expected {record.__name__}, got {brief(item)}", where=f"$.{field.name}[{index}]"
-            )
-    return tuple(value)
+    where = f"$.{field.name}"
+    if not isinstance(value, tuple | list):
+        raise ArchitectureError(f"expected a sequence of {record.__name__}, got {brief(value)}", where=where)
+    one_of = _named_record if field.named else _one_record
+    return tuple(one_of(record, item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _one_record(record: type[Record], item: Any, where: str) -> Record:
+    if isinstance(item, record):
+        return item
+    raise ArchitectureError(f"expected {record.__name__}, got {brief(item)}", where=where)
+
+
+def _named_record(record: type[Record], item: Any, where: str) -> tuple[str, Record]:
+    if not isinstance(item, tuple | list) or len(item) != 2 or not isinstance(item[0], str):
+        raise ArchitectureError(f"expected a pair (name, {record.__name__}), got {brief(item)}", where=where)
+    return str(item[0]), _one_record(record, item[1], where)
 
 
 def brief(value: object) -> str:
     """A value as an error shows it: short, on one line."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list thousands deep
+        return f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def records_in(record: Record) -> Iterator[tuple[Field, Any]]:
     """The fields of ``record`` that hold other records, with their values (None left out)."""
-    for field in fields_of(type(record)):
+    for field in nested_fields_of(type(record)):
         value = getattr(record, field.name)
-        if field.record is not None and value is not None:
+        if value is not None:
             yield field, value

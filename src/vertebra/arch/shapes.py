@@ -7,7 +7,7 @@ A shape is a tuple without the batch: ``(C, H, W)`` for a map, ``(C,)`` for a ve
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from vertebra.errors import ShapeError
 
@@ -53,7 +53,49 @@ def pads(size: int, kernel: int, stride: int, padding: Literal["half", "same"] |
     return (padding, padding)
 
 
-@lru_cache(maxsize=1 << 16)
+class Step(NamedTuple):
+    """What a sliding window does to one dimension: ``size`` becomes ``(size + slack) // stride + 1``."""
+
+    slack: int
+    """Padding on both sides less the dilated kernel."""
+    stride: int
+    start: int | None = None
+    """Padding before, where the division rounds up (``ceil``)."""
+
+
+KEEP: Final = Step(-1, 1)
+"""The step that changes no extent."""
+
+
+@lru_cache(maxsize=1 << 12)
+def step(
+    kernel: int,
+    stride: int = 1,
+    padding: Literal["half", "same"] | int = 0,
+    dilation: int = 1,
+    rounding: Literal["floor", "ceil"] = "floor",
+) -> Step:
+    """The step of a window, whatever the size that it slides over."""
+    if padding == "same":
+        return Step(-1, stride)  # (size - 1) // stride + 1 is ceil(size / stride)
+    before, after = pads(UNKNOWN, kernel, stride, padding, dilation)
+    slack = before + after - dilation * (kernel - 1) - 1
+    return Step(slack, stride, before if rounding == "ceil" else None)
+
+
+def after(size: int, one: Step) -> int:
+    """The extent that a step leaves of ``size``; below 1 where the window does not fit."""
+    room = size + one.slack
+    if room < 0:
+        return 0
+    if one.start is None:
+        return room // one.stride + 1
+    # A last window must start inside the input or the padding before it (torch's ceil_mode).
+    count = -(-room // one.stride) + 1
+    return count - 1 if (count - 1) * one.stride >= size + one.start else count
+
+
+@lru_cache(maxsize=1 << 14)
 def extent(
     size: int,
     kernel: int,
@@ -68,18 +110,14 @@ def extent(
     """
     if size == UNKNOWN:
         return UNKNOWN
-    before, after = pads(size, kernel, stride, padding, dilation)
-    span = dilation * (kernel - 1) + 1
-    room = size + before + after - span
-    if room < 0:
+    left = after(size, step(kernel, stride, padding, dilation, rounding))
+    if left < 1:
+        span, padded = dilation * (kernel - 1) + 1, sum(pads(size, kernel, stride, padding, dilation))
         raise ShapeError(
-            f"a window of {span} does not fit an input of {size} with padding {before + after}",
+            f"a window of {span} does not fit an input of {size} with padding {padded}",
             remedy="use a larger resolution, a smaller kernel or less stride before this layer",
         )
-    if rounding == "floor":
-        return room // stride + 1
-    count = -(-room // stride) + 1
-    return count - 1 if (count - 1) * stride >= size + before else count
+    return left
 
 
 def windowed(
@@ -94,5 +132,18 @@ def windowed(
     if len(shape) != 3:
         raise ShapeError(f"expected a map (C, H, W), got {shape}", remedy="place this layer before the pooling or Linear")
     (kh, kw), (sh, sw), (dh, dw) = pair(kernel), pair(stride), pair(dilation)
-    ph, pw = (padding, padding) if not isinstance(padding, tuple) else padding
+    ph, pw = padding if isinstance(padding, tuple) else (padding, padding)
     return extent(shape[1], kh, sh, ph, dh, rounding), extent(shape[2], kw, sw, pw, dw, rounding)
+
+
+def steps_of(
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    padding: Padding,
+    dilation: int | tuple[int, int] = 1,
+    rounding: Literal["floor", "ceil"] = "floor",
+) -> tuple[Step, Step]:
+    """The steps of a two-dimensional window along rows and columns."""
+    (kh, kw), (sh, sw), (dh, dw) = pair(kernel), pair(stride), pair(dilation)
+    ph, pw = padding if isinstance(padding, tuple) else (padding, padding)
+    return step(kh, sh, ph, dh, rounding), step(kw, sw, pw, dw, rounding)

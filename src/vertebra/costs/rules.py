@@ -1,5 +1,7 @@
 """The counting rule of each kind of primitive; conventions stand beside the numbers.
 
+A rule counts for one position (row and column) of the output, given the shape that arrives; a vector has one position.
+
 MACs: multiply-accumulates of convolutions and fully connected layers for one image, biases not counted; torch's
 ``FlopCounterMode`` gives twice this.  Activations: values that leave convolutions (Radosavovic et al. 2020, "Designing Network Design
 Spaces", section 3.1).
@@ -8,6 +10,7 @@ Spaces", section 3.1).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from vertebra.arch.fold import Fold
 from vertebra.arch.node import Node, Primitive
@@ -26,36 +29,36 @@ from vertebra.arch.primitives import (
 )
 from vertebra.arch.shapes import Shape, elements, pair
 
-Count = Callable[[Node, Shape, Shape], int]
+Count = Callable[[Any, Shape], int]
 
 MACS: Fold[Count] = Fold("macs", Primitive)
 ACTIVATIONS: Fold[Count] = Fold("activations", Primitive)
 
 
 @MACS.rule(Conv)
-def _conv_macs(node: Conv, enters: Shape, leaves: Shape) -> int:
+def _conv_macs(node: Conv, enters: Shape) -> int:
     """Each output value sums kernel x (input channels of its group) products."""
     rows, columns = pair(node.kernel)
-    return elements(leaves) * rows * columns * (enters[0] // node.groups)
+    return node.out * rows * columns * (enters[0] // node.groups)
 
 
 @MACS.rule(Linear)
-def _linear_macs(node: Linear, enters: Shape, leaves: Shape) -> int:
+def _linear_macs(node: Linear, enters: Shape) -> int:
     """One product for each pair of input and output."""
-    return elements(enters) * elements(leaves)
+    return elements(enters) * node.out
 
 
 @MACS.rule(Norm, Act, Pool, GlobalPool, PadChannels, Dropout, LayerScale, Identity, Tap)
-def _no_macs(node: Node, enters: Shape, leaves: Shape) -> int:
+def _no_macs(node: Node, enters: Shape) -> int:
     """Element-wise work, poolings and copies are not multiply-accumulates of a matrix product."""
     return 0
 
 
 @ACTIVATIONS.rule(Conv)
-def _conv_activations(node: Conv, enters: Shape, leaves: Shape) -> int:
-    return elements(leaves)
+def _conv_activations(node: Conv, enters: Shape) -> int:
+    return node.out
 
 
 @ACTIVATIONS.rule(Linear, Norm, Act, Pool, GlobalPool, PadChannels, Dropout, LayerScale, Identity, Tap)
-def _no_activations(node: Node, enters: Shape, leaves: Shape) -> int:
+def _no_activations(node: Node, enters: Shape) -> int:
     return 0

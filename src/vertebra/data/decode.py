@@ -31,6 +31,9 @@ from vertebra.errors import ImageError
 MAX_PIXELS = 100 << 20
 """The most pixels in a picture: 104.9 million, above any camera of 100 megapixels, about 300 MB as RGB."""
 
+STRIP = 1 << 20
+"""Large pictures are converted by strips of so many pixels: each of Pillow's steps holds four bytes for each."""
+
 FORMATS = ("PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Pillow's formats that are read besides JPEG.  Those that run programs (EPS) or have no signature are left out."""
 
@@ -74,6 +77,16 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
         raise ImageError(_reason(data, error), where=where) from error
 
 
+def from_picture(picture: Image.Image, where: str = "picture") -> NDArray[np.uint8]:
+    """A Pillow image as :func:`decode` gives it, by the same policies; ``picture`` is not changed."""
+    try:
+        return _upright(picture)
+    except ImageError as error:
+        raise ImageError(error.what, where=where, allowed=error.allowed, remedy=error.remedy) from error.__cause__
+    except FAULTS as error:
+        raise ImageError(f"is damaged: {error}", where=where) from error
+
+
 def has_signature(data: bytes) -> bool:
     """Whether the first bytes are those of a format that is read; says nothing about the rest."""
     netpbm = data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace()
@@ -103,7 +116,14 @@ def _jpeg(data: bytes) -> NDArray[np.uint8]:
 def _pillow(data: bytes, formats: tuple[str, ...]) -> NDArray[np.uint8]:
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        picture = Image.open(io.BytesIO(data), formats=formats)
+        try:
+            picture = Image.open(io.BytesIO(data), formats=formats)
+        except Image.DecompressionBombError as error:  # Pillow's own cap is higher than ours
+            raise _bomb("far too many px") from error
+    return _upright(picture)
+
+
+def _upright(picture: Image.Image) -> NDArray[np.uint8]:
     _check_size(picture.height, picture.width)
     picture.load()
     with _QUIET, warnings.catch_warnings():
@@ -118,13 +138,25 @@ def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
         return _deep_grey(picture)
     if picture.mode == "F":
         raise ImageError("holds floating-point samples, whose range is unknown", remedy="save it with 8 or 16 bits")
+    width, height = picture.size
+    rows = max(1, STRIP // width)
+    if rows >= height:
+        return np.array(_opaque(picture))
+    image = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        image[top : top + rows] = np.asarray(_opaque(picture.crop((0, top, width, min(top + rows, height)))))
+    return image
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    key = picture.info.get("transparency")
+    if picture.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of 16 bits, where pixels have 8 now
+        picture = picture.copy()
+        picture.info["transparency"] = tuple(value >> 8 for value in key)
     if picture.has_transparency_data:
-        key = picture.info.get("transparency")
-        if picture.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of 16 bits, where pixels have 8 now
-            picture.info["transparency"] = tuple(value >> 8 for value in key)
         over = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    return np.array(picture.convert("RGB"))
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _deep_grey(picture: Image.Image) -> NDArray[np.uint8]:
@@ -162,15 +194,21 @@ def _check_size(height: int, width: int) -> None:
     if height < 1 or width < 1:
         raise ImageError(f"claims {width} x {height} px")
     if height * width > MAX_PIXELS:
-        raise ImageError(
-            f"claims {width} x {height} px, refused by its header",
-            allowed=f"at most {MAX_PIXELS} px",
-            remedy="make it smaller, or leave it out",
-        )
+        raise _bomb(f"{width} x {height} px")
+
+
+def _bomb(claim: str) -> ImageError:
+    return ImageError(
+        f"claims {claim}, refused by its header",
+        allowed=f"at most {MAX_PIXELS} px",
+        remedy="make it smaller, or leave it out",
+    )
 
 
 def _check_png(data: bytes) -> None:
-    """The checksums of the critical chunks, which Pillow leaves unread for the pixels; up to the end mark."""
+    """The extent, and the checksums of the critical chunks, which Pillow leaves unread for the pixels."""
+    if data[12:16] == b"IHDR" and len(data) >= 24:  # before the whole file is summed
+        _check_size(int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
     at = len(PNG)
     while at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from vertebra.data.decode import decode
-from vertebra.data.layout import Listing, is_litter
+from vertebra.data.layout import Listing, is_litter, looks_like_picture
 from vertebra.errors import DataError, ImageError
 
 MAX_BYTES = 1 << 30
@@ -76,6 +77,19 @@ def _scan(root: str, prefix: str, above: tuple[tuple[int, int], ...], listing: L
             _scan(root, path + "/", (*above, identity), listing)
         elif entry.is_file() or entry.is_symlink():  # a link to nothing is a picture that cannot be read
             listing.files.append(path)
+
+
+def pictures_under(path: str | Path) -> list[Path]:
+    """``path`` itself if it is no folder; else every file below it whose name is a picture's, sorted.
+
+    Raises :class:`DataError` for a folder without any.
+    """
+    if not os.path.isdir(path):
+        return [Path(path)]
+    found = [Path(path, name) for name in scan(os.fspath(path)).files if looks_like_picture(name)]
+    if not found:
+        raise DataError("holds no picture", where=str(path))
+    return found
 
 
 def readable(name: str, where: str) -> str:

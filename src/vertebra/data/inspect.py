@@ -165,8 +165,10 @@ def _duplicate_notes(good: Sequence[tuple[str, Sample, _Seen]]) -> list[str]:
         repeated += len(same) - len(within)
         for part, other in combinations(within, 2):
             leaks.setdefault((other, part), []).extend(f"{s.path} = {within[part][0].path}" for s in within[other])
-        if len({sample.label for _, sample in same}) > 1:
-            contradictions.append(" = ".join(sample.path for _, sample in same[:2]))
+        first = same[0][1]
+        other_class = next((sample for _, sample in same if sample.label != first.label), None)
+        if other_class is not None:
+            contradictions.append(f"{first.path} = {other_class.path}")
     notes = [
         f"{_number(len(pairs), f'{part} image is', f'{part} images are')} also in {other}, a leak: {_some(pairs)}."
         for (part, other), pairs in leaks.items()

@@ -1,0 +1,122 @@
+"""Verbs on architectures: list, show, cost, schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from vertebra.cli.output import Blocks, Json, architecture_of, print_json, print_table, short
+
+Name = Annotated[str, typer.Argument(help="A registered name, or a .json or .yaml file.")]
+Resolution = Annotated[int | None, typer.Option(help="Side of the image in px; the architecture's own by default.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Enter this file's verbs."""
+    app.command("list")(list_)
+    app.command()(show)
+    app.command()(cost)
+    app.command()(schema)
+
+
+def list_(pattern: Annotated[str, typer.Argument(help="Only names that hold this.")] = "", json: Json = False) -> None:
+    """Every architecture: family, year, parameters and MACs at its own resolution, published accuracy."""
+    from vertebra.costs.count import cost as cost_of
+    from vertebra.zoo.registry import architecture, families
+
+    rows: list[dict[str, Any]] = []
+    for family in families():
+        for entry in family.entries:
+            if pattern not in entry.name:
+                continue
+            arch = architecture(entry.name)
+            costs = cost_of(arch)
+            published = entry.accuracy
+            rows.append(
+                {
+                    "name": entry.name,
+                    "family": family.name,
+                    "year": family.year,
+                    "params": costs.params,
+                    "macs": costs.macs,
+                    "resolution": arch.resolution,
+                    "top1": published and published.top1,
+                    "top1_resolution": published and published.resolution,
+                    "top1_source": published and published.source,
+                    "paper": family.paper,
+                    "idea": family.idea,
+                    "note": entry.note,
+                }
+            )
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        ("name", "family", "year", "params", "MACs", "px", "top-1", "source"),
+        (
+            (r["name"], r["family"], r["year"], short(r["params"]), short(r["macs"]), r["resolution"], *_published(r))
+            for r in rows
+        ),
+    )
+
+
+def _published(row: dict[str, Any]) -> tuple[str, str]:
+    return ("-", row["note"]) if row["top1"] is None else (f"{row['top1']:.1f}", row["top1_source"])
+
+
+def show(name: Name, json: Json = False, yaml: Annotated[bool, typer.Option(help="Print YAML.")] = False,
+         blocks: Blocks = None) -> None:  # fmt: skip
+    """An architecture: its stages as a table, or as the JSON or YAML that describes it."""
+    from vertebra.arch import codec
+
+    arch = architecture_of(name, blocks)
+    if json or yaml:
+        print((codec.to_yaml(arch) if yaml else codec.to_json(arch)).rstrip())
+        return
+    print(arch)
+    print(f"\nhash  {arch.hash}")
+    from vertebra.zoo.registry import entry, names
+
+    if name in names():
+        family, one = entry(name)
+        print(f"paper {family.paper}\nidea  {family.idea}")
+        if one.accuracy is not None:
+            print(f"top-1 {one.accuracy.top1}% at {one.accuracy.resolution} px ({one.accuracy.source})")
+        if one.note:
+            print(f"note  {one.note}")
+
+
+def cost(name: Name, resolution: Resolution = None, json: Json = False,
+         layers: Annotated[bool, typer.Option("--layers", help="Every layer, not only stages.")] = False,
+         blocks: Blocks = None) -> None:  # fmt: skip
+    """Parameters, MACs (multiply-accumulates), activations (conv outputs) and parameter bytes, for one image."""
+    from vertebra.costs.count import cost as cost_of
+
+    arch = architecture_of(name, blocks)
+    costs = cost_of(arch, resolution=resolution)
+    counts = ("params", "macs", "activations", "parameter_bytes")
+    whole = {key: getattr(costs, key) for key in counts}
+    if json:
+        stages = [{"stage": p.part, "block": p.block, "depth": p.depth, "width": p.width, "stride": p.stride,
+                   "output": p.leaves, **{key: getattr(p, key) for key in counts}} for p in costs.parts]  # fmt: skip
+        details = [{"layer": c.path, "kind": c.kind, "input": c.enters, "output": c.leaves,
+                    **{key: getattr(c, key) for key in counts}} for c in costs.layers] if layers else []  # fmt: skip
+        extra = {"layers": details} if layers else {}
+        print_json({"name": arch.name, "resolution": costs.resolution, **whole, "stages": stages, **extra})
+        return
+    rows: list[tuple[object, ...]] = []
+    for one in costs.layers if layers else costs.parts:
+        label = (one.path, one.kind) if hasattr(one, "path") else (one.part, one.block)
+        output = " x ".join(str(extent) for extent in one.leaves)
+        rows.append((*label, output, f"{one.params:,}", f"{one.macs:,}", f"{one.activations:,}"))
+    total = (f"{costs.params:,}", f"{costs.macs:,}", f"{costs.activations:,}")
+    rows.append(("total", "", f"at {costs.resolution} px", *total))
+    print_table(("layer" if layers else "stage", "block", "output", "params", "MACs", "activations"), rows)
+
+
+def schema() -> None:
+    """The JSON Schema of architecture files."""
+    from vertebra.arch.schema import json_schema
+
+    print_json(json_schema())

@@ -1,0 +1,50 @@
+"""``vertebra``: the verbs, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+import typer
+
+from vertebra.cli import architectures, bundles, checks, jobs
+from vertebra.errors import Interrupted, VertebraError
+
+app = typer.Typer(
+    name="vertebra",
+    help="Design, measure, train and ship CNN image backbones.  The main job: vertebra fit DATA --latency 5ms",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="--debug with any verb shows the traceback of an error.",
+)
+for group in (jobs, bundles, architectures, checks):
+    group.register(app)
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0, 2 for a typed error, 130 for Ctrl-C, 1 for a fault of vertebra's."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) != len(sys.argv) - 1
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="vertebra")
+    except VertebraError as error:
+        code = _said(str(error), 130 if isinstance(error, Interrupted) else 2, debug)
+    except click.ClickException as error:
+        code = _said(f"{error.format_message()} (see vertebra --help)", 2, debug)
+    except (click.Abort, KeyboardInterrupt):
+        code = _said("stopped", 130, debug)
+    except BrokenPipeError:
+        # The reader went away (`vertebra list | head`): nothing to report, and nothing to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _said(line: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"vertebra: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,71 @@
+"""What the verbs print: JSON, or tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from vertebra.arch.architecture import Architecture
+from vertebra.errors import ArchitectureError
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Blocks = Annotated[
+    Path | None, typer.Option("--blocks", help="A Python file of your own that defines blocks; it is run first.")
+]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), flush=True)
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Aligned columns; numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
+    right = [all(_is_number(row[i]) for row in cells) for i in range(len(head))]
+    for row in [list(head), *cells]:
+        pads = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
+        print("  ".join(pads).rstrip())
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").replace("-", "").rstrip("%kMGB ").isdigit() or cell == "-"
+
+
+def short(count: float) -> str:
+    """``385814752`` as ``386M``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return f"{count:.3g}"
+
+
+def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
+    """A registered name, or a ``.json`` / ``.yaml`` file; ``blocks`` is run first so that its kinds are known."""
+    if blocks is not None:
+        _run(blocks)
+    if name.endswith((".json", ".yaml", ".yml")):
+        from vertebra.arch import codec
+
+        return codec.read(name)
+    from vertebra.zoo.registry import architecture
+
+    return architecture(name)
+
+
+def _run(path: Path) -> None:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ArchitectureError("is no Python file", where=str(path), allowed="--blocks FILE.py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError, NameError, TypeError, AttributeError, ValueError) as error:
+        raise ArchitectureError(f"cannot be run: {error}", where=str(path)) from error

@@ -1,0 +1,48 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from vertebra.engines.engine import check_pixels, cores, first_line, signature
+from vertebra.errors import EngineError
+
+
+class OnnxRuntime:
+    """An artifact on ONNX Runtime; ``threads`` are by default the cores that this process may use.
+
+    Raises EngineError where the artifact cannot be read.
+    """
+
+    def __init__(self, artifact: str | os.PathLike[str] | bytes, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or cores()
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.enable_mem_pattern = True
+        options.log_severity_level = 4  # what is wrong is raised
+        what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+        source = artifact if isinstance(artifact, bytes) else what
+        try:
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - its exceptions share no base but this
+            raise EngineError(f"ONNX Runtime cannot load it: {first_line(error)}", where=what) from error
+        inputs = [(one.name, list(one.shape)) for one in self._session.get_inputs()]
+        outputs = [(one.name, list(one.shape)) for one in self._session.get_outputs()]
+        self.entry, self.size, self.classes = signature(what, inputs, outputs)
+        self._input, self._outputs = inputs[0][0], [outputs[0][0]]
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 [N, classes]; raises EngineError for pixels that the artifact does not take."""
+        feed = {self._input: check_pixels(pixels, self.entry, self.size)}
+        try:
+            (probabilities,) = self._session.run(self._outputs, feed)
+        except Exception as error:  # noqa: BLE001 - its exceptions share no base but this
+            raise EngineError(f"ONNX Runtime cannot run it: {first_line(error)}") from error
+        result: NDArray[np.float32] = probabilities
+        return result

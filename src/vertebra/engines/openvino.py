@@ -1,0 +1,60 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vertebra.engines.engine import check_pixels, cores, first_line, signature
+from vertebra.errors import EngineError, MissingExtraError
+
+
+class OpenVino:
+    """An artifact on OpenVINO, computed in float32; ``threads`` are by default the cores that this process may use.
+
+    Raises EngineError where the artifact cannot be read, MissingExtraError without openvino.
+    """
+
+    def __init__(self, artifact: str | os.PathLike[str] | bytes, threads: int | None = None) -> None:
+        try:
+            import openvino
+        except ImportError:
+            raise MissingExtraError.of("openvino", "deploy") from None
+        what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+        # f32: by default OpenVINO computes in bf16 where the CPU has it, and probabilities move by 1e-2.
+        hints = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": str(threads or cores()),
+        }
+        try:
+            core = openvino.Core()
+            model = (
+                core.read_model(model=artifact, weights=b"") if isinstance(artifact, bytes) else core.read_model(what)
+            )
+            compiled = core.compile_model(model, "CPU", hints)
+        except Exception as error:  # noqa: BLE001 - RuntimeError, but also what its bindings let through
+            raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
+        inputs = [(one.any_name, _extents(one)) for one in compiled.inputs]
+        outputs = [(one.any_name, _extents(one)) for one in compiled.outputs]
+        self.entry, self.size, self.classes = signature(what, inputs, outputs)
+        self._request = compiled.create_infer_request()
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 [N, classes]; raises EngineError for pixels that the artifact does not take."""
+        feed = check_pixels(pixels, self.entry, self.size)
+        try:
+            # A shared input is not copied; the output is, since the next run overwrites its memory.
+            results = self._request.infer([feed], share_inputs=True, share_outputs=False)
+        except Exception as error:  # noqa: BLE001 - RuntimeError, but also what its bindings let through
+            raise EngineError(f"OpenVINO cannot run it: {first_line(error)}") from error
+        probabilities: NDArray[np.float32] = results[0]
+        return probabilities
+
+
+def _extents(port: Any) -> list[object]:
+    """A number for each extent, or its text where it varies."""
+    return [one.get_length() if one.is_static else str(one) for one in port.partial_shape]

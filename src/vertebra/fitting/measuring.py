@@ -1,0 +1,108 @@
+"""What candidates cost on this machine: emitted with made-up weights, and timed on the engine that will run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from vertebra.arch.architecture import Architecture
+from vertebra.costs.budget import Budgets
+from vertebra.data.preprocess import Preprocess
+from vertebra.engines.onnxruntime import OnnxRuntime
+from vertebra.engines.timing import interleaved
+from vertebra.fitting.layout import Plan
+from vertebra.onnx.emit import emit
+from vertebra.onnx.weights import random_weights
+
+Extent = tuple[int, int]
+PER_FAMILY = 6
+"""Measurements that a family gets: enough for a bisection over the two dozen sizes below."""
+SIZES = 24
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Medians at batch 1 in milliseconds: of the network alone, and of what the artifact for any image size adds."""
+
+    network_ms: float
+    preprocess_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        """Pixels in, probabilities out."""
+        return self.network_ms + self.preprocess_ms
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan with its latency and the bytes of its artifact; ``over`` says which budget it breaks."""
+
+    plan: Plan
+    latency: Latency
+    bytes: int
+    over: str | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it keeps every budget."""
+        return self.over is None
+
+
+def time_artifacts(portable: bytes, fixed: bytes, image: Extent, size: int, *, seconds: float) -> Latency:
+    """Time an artifact's two entries in turn: ``any`` on a picture of ``image`` px, ``sized`` on its own size."""
+    noise = np.random.default_rng(0)
+    picture = noise.integers(0, 256, (*image, 3), dtype=np.uint8)
+    small = noise.integers(0, 256, (1, size, size, 3), dtype=np.uint8)
+    whole, network = OnnxRuntime(portable), OnnxRuntime(fixed)
+    timings = interleaved(
+        {"whole": lambda: whole.run(picture), "network": lambda: network.run(small)}, min_seconds=seconds
+    )
+    network_ms = timings["network"].median_ms
+    return Latency(network_ms=network_ms, preprocess_ms=max(0.0, timings["whole"].median_ms - network_ms))
+
+
+def measure(plan: Plan, preprocess: Preprocess, image: Extent, budgets: Budgets, *, seconds: float = 0.08) -> Measured:
+    """Emit a plan and time it here."""
+    weights = random_weights(plan.arch, 0)
+    portable, fixed = (
+        emit(plan.arch, weights, preprocess, entry=entry).SerializeToString() for entry in ("any", "sized")
+    )
+    latency = time_artifacts(portable, fixed, image, plan.resolution, seconds=seconds)
+    return Measured(plan=plan, latency=latency, bytes=len(portable), over=_over(latency, len(portable), budgets))
+
+
+def _over(latency: Latency, size: int, budgets: Budgets) -> str | None:
+    if budgets.latency_ms is not None and latency.total_ms > budgets.latency_ms:
+        return f"{latency.total_ms:.2f} ms, above {budgets.latency_ms:g} ms"
+    if budgets.bytes is not None and size > budgets.bytes:
+        return f"{size:,} bytes, above {budgets.bytes:,}"
+    return None
+
+
+def search_family(found: Sequence[Plan], test: Callable[[Plan], Measured]) -> list[Measured]:
+    """Measure a family's plans (cheapest first): the smallest, then by bisection up to the largest that fits.
+
+    ``test`` measures one.  Latency follows MACs only roughly, so this finds a good one, not the very largest.
+    """
+    sizes = _spread(found, SIZES)
+    done = [test(sizes[0])]
+    low, high = 0, len(sizes)
+    while len(done) < PER_FAMILY and high - low > 1:
+        middle = (low + high) // 2
+        done.append(test(sizes[middle]))
+        low, high = (middle, high) if done[-1].fits else (low, middle)
+    return done
+
+
+def _spread(found: Sequence[Plan], count: int) -> list[Plan]:
+    """At most ``count`` plans, evenly spaced in order."""
+    if len(found) <= count:
+        return list(found)
+    places = np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))
+    return [found[place] for place in places]
+
+
+def preprocess_for(arch: Architecture, *, grey: bool, mean: tuple[float, ...], std: tuple[float, ...]) -> Preprocess:
+    """The shorter side of the picture to the network's resolution, then the middle square."""
+    side = arch.resolution
+    return Preprocess(size=side, resize=side, colour="grey" if grey else "rgb", mean=mean, std=std)

@@ -1,0 +1,141 @@
+"""Combinators as modules: a plan over children that are looked up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias, Union
+
+import torch
+from torch import Tensor, nn
+
+from vertebra.nn import layers
+from vertebra.nn.layers import spread
+
+Plan: TypeAlias = Union[str, tuple["Plan", ...]]
+"""A child's name, or an operation and its operands: ``("seq", ("sum", ("seq", "conv1", "conv2"), "shortcut"), "act")``.
+
+An empty name is the module's own operation, that of a nameless primitive with weights.
+"""
+OWN = ""
+
+
+class Composite(nn.Module):
+    """Named children run by a plan.
+
+    A nameless child adds no segment to parameter names, so what is inside it stands here, beside its siblings; the plan, plain
+    strings and tuples, says how they work together.  Children are looked up when they run, so each can be replaced.
+    """
+
+    plan: Plan
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self.plan, x, self.child)
+
+    def child(self, name: str, x: Tensor) -> Tensor:
+        """What one child makes of ``x``."""
+        return super().forward(x) if name == OWN else self._modules[name](x)  # type: ignore[misc]
+
+    def run(self, plan: Plan, x: Tensor, visit: Callable[[str, Tensor], Tensor]) -> Tensor:
+        """The value of one part of the plan, given the value that reaches it; ``visit`` runs a child."""
+        if isinstance(plan, str):
+            return visit(plan, x)
+        operation, *steps = plan
+        if operation == "seq":
+            for step in steps:
+                x = self.run(step, x, visit)
+            return x
+        branches = [self.run(step, x, visit) for step in steps]
+        return combined(str(operation), x, branches)
+
+    def extra_repr(self) -> str:
+        own = super().extra_repr()
+        return f"{own}\n{described(self.plan)}" if own else described(self.plan)
+
+
+def combined(operation: str, x: Tensor, branches: list[Tensor]) -> Tensor:
+    """The branches' outputs put together; ``x`` is what entered them."""
+    if operation == "concat":
+        return torch.cat(branches, 1)
+    if operation == "gate":
+        return x * spread(branches[0], x)
+    total = branches[0]
+    for branch in branches[1:]:
+        total = total + branch
+    return total
+
+
+_SIGNS = {"sum": " + ", "concat": " ++ ", "seq": " -> "}
+
+
+def described(plan: Plan) -> str:
+    """A plan as text: ``(conv1 -> conv2 + shortcut) -> act``; ``++`` concatenates, ``x *`` is a gate."""
+    if isinstance(plan, str):
+        return plan or "self"
+    operation, *steps = plan
+    texts = [described(step) if operation == "sum" and step[0] == "seq" else _grouped(step) for step in steps]
+    return f"x * {_grouped(steps[0])}" if operation == "gate" else _SIGNS[str(operation)].join(texts)
+
+
+def _grouped(plan: Plan) -> str:
+    return described(plan) if isinstance(plan, str) or len(plan) == 2 and plan[0] == "seq" else f"({described(plan)})"
+
+
+class ComposedConv2d(Composite, layers.Conv2d):
+    """A composite whose nameless child is a convolution."""
+
+
+class ComposedSameConv2d(Composite, layers.SameConv2d):
+    """A composite whose nameless child is a convolution padded as ``SAME``."""
+
+
+class ComposedLinear(Composite, layers.Linear):
+    """A composite whose nameless child is a fully connected layer."""
+
+
+class ComposedBatchNorm2d(Composite, layers.BatchNorm2d):
+    """A composite whose nameless child is a batch normalisation of maps."""
+
+
+class ComposedBatchNorm1d(Composite, layers.BatchNorm1d):
+    """A composite whose nameless child is a batch normalisation of vectors."""
+
+
+class ComposedGroupNorm(Composite, layers.GroupNorm):
+    """A composite whose nameless child is a group normalisation."""
+
+
+class ComposedLayerNorm2d(Composite, layers.LayerNorm2d):
+    """A composite whose nameless child is a normalisation over channels."""
+
+
+class ComposedLayerScale(Composite, layers.LayerScale):
+    """A composite whose nameless child is a gain for each channel."""
+
+
+COMPOSED: dict[type[nn.Module], type[Composite]] = {
+    cls.__mro__[2]: cls
+    for cls in (
+        ComposedConv2d,
+        ComposedSameConv2d,
+        ComposedLinear,
+        ComposedBatchNorm2d,
+        ComposedBatchNorm1d,
+        ComposedGroupNorm,
+        ComposedLayerNorm2d,
+        ComposedLayerScale,
+    )
+}
+"""The composite that stands for a primitive's module, when that primitive is nameless."""
+
+
+def composite(modules: dict[str, nn.Module], plan: Plan, own: nn.Module | None = None) -> Composite:
+    """A composite of these children; ``own`` gives its tensors and settings to the composite itself."""
+    if own is None:
+        made = Composite()
+    else:
+        cls = COMPOSED[type(own)]
+        made = cls.__new__(cls)
+        made.__dict__ = own.__dict__
+    made._modules.update(modules)
+    made.plan = plan
+    return made

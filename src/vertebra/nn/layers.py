@@ -1,0 +1,161 @@
+"""The modules that primitives become.
+
+Each is torch's own class or a thin subclass of it, so that tools which look for ``nn.Conv2d`` or ``nn.BatchNorm2d`` find them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vertebra.arch.shapes import pads
+
+# The rule without its cache: under torch.compile and torch.export sizes may be symbols, which have no hash.
+_pads = pads.__wrapped__
+
+
+class Unfilled:
+    """Mixed into a torch module: its constructor leaves the tensors unfilled, since ``initialise`` or a file fills them.
+
+    ``reset_parameters()`` called later does what torch's does.
+    """
+
+    _constructed = False
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self.__dict__["_constructed"] = True
+
+    def reset_parameters(self) -> None:
+        if self._constructed:
+            super().reset_parameters()  # type: ignore[misc]
+
+
+class Conv2d(Unfilled, nn.Conv2d):
+    """A convolution with explicit padding."""
+
+
+class SameConv2d(Conv2d):
+    """A convolution padded as TensorFlow's ``SAME``: how much depends on the input's size, and an odd rest goes after."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, bottom = _pads(x.shape[-2], self.kernel_size[0], self.stride[0], "same", self.dilation[0])
+        left, right = _pads(x.shape[-1], self.kernel_size[1], self.stride[1], "same", self.dilation[1])
+        if top == bottom and left == right:
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        x = F.pad(x, (left, right, top, bottom))
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, padding='same'"
+
+
+class Linear(Unfilled, nn.Linear):
+    """A fully connected layer over the flattened input: (N, C) or (N, C, H, W) -> (N, out)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.flatten(1), self.weight, self.bias)
+
+
+class BatchNorm2d(Unfilled, nn.BatchNorm2d):
+    """Batch normalisation of maps."""
+
+
+class BatchNorm1d(Unfilled, nn.BatchNorm1d):
+    """Batch normalisation of vectors."""
+
+
+class GroupNorm(Unfilled, nn.GroupNorm):
+    """Group normalisation of maps or vectors."""
+
+
+class LayerNorm2d(Unfilled, nn.LayerNorm):
+    """Normalisation over the channels at each position: (N, C, H, W) or (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class LayerScale(Unfilled, nn.Module):
+    """A learned gain for each channel."""
+
+    def __init__(self, channels: int, start: float) -> None:
+        super().__init__()
+        self.start = start
+        self.gamma = nn.Parameter(torch.empty(channels))
+
+    def reset_parameters(self) -> None:
+        nn.init.constant_(self.gamma, self.start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * spread(self.gamma, x)
+
+    def extra_repr(self) -> str:
+        return f"{self.gamma.shape[0]}, start={self.start:g}"
+
+
+class PadChannels(nn.Module):
+    """Zeros after the last channel: (N, C, ...) -> (N, out, ...)."""
+
+    def __init__(self, out: int) -> None:
+        super().__init__()
+        self.out = out
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, (0, 0) * (x.ndim - 2) + (0, self.out - x.shape[1]))
+
+    def extra_repr(self) -> str:
+        return str(self.out)
+
+
+class Subsample(nn.Module):
+    """Every ``stride``-th row and column: a pooling with a window of 1."""
+
+    def __init__(self, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, :: self.stride[0], :: self.stride[1]]
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}"
+
+
+class Tap(nn.Identity):
+    """A point whose value ``features`` can return by name; the value passes unchanged."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def extra_repr(self) -> str:
+        return repr(self.name)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016): while training, each image's branch is dropped with probability ``rate``.
+
+    Branches that stay are divided by the probability of staying, so that inference needs no change.
+    """
+
+    def __init__(self, rate: float = 0.0) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        stay = 1 - self.rate
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(stay)
+        return x * mask.div_(stay)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:.4g}"
+
+
+def spread(channels: Tensor, x: Tensor) -> Tensor:
+    """(C,) or (N, C) with ones for the extents, so that it multiplies the maps ``x``; a full map as it is."""
+    missing = x.ndim - max(channels.ndim, 2)
+    return channels[(..., *((None,) * missing))] if missing else channels

@@ -1,0 +1,142 @@
+"""The fold from primitives to torch modules, and from combinators to the operation of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from vertebra.arch.combinators import Concat, Gate, Seq, Sum
+from vertebra.arch.fold import Fold
+from vertebra.arch.node import Combinator, Primitive
+from vertebra.arch.primitives import (
+    Act,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Identity,
+    LayerScale,
+    Linear,
+    Norm,
+    PadChannels,
+    Pool,
+    Tap,
+)
+from vertebra.arch.shapes import UNKNOWN, Shape, elements, is_map, pads, pair
+from vertebra.errors import ShapeError
+from vertebra.nn import layers
+
+MODULES: Fold[Callable[..., nn.Module]] = Fold("modules", Primitive)
+"""(node, shape that enters) -> module with unfilled tensors."""
+
+OPERATIONS: Fold[Callable[[], str]] = Fold("operations", Combinator)
+"""The operation of a combinator in a composite's plan."""
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "leaky_relu": nn.LeakyReLU,
+    "silu": nn.SiLU,
+    "hard_swish": nn.Hardswish,
+    "hard_sigmoid": nn.Hardsigmoid,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "mish": nn.Mish,
+    "identity": nn.Identity,
+}
+
+
+@MODULES.rule(Conv)
+def _conv(node: Conv, shape: Shape) -> nn.Module:
+    stride = pair(node.stride)
+    padding = _fixed_padding(node)
+    cls = layers.SameConv2d if padding is None else layers.Conv2d
+    return cls(
+        shape[0], node.out, pair(node.kernel), stride, padding or 0, pair(node.dilation), node.groups, bias=node.bias
+    )
+
+
+def _fixed_padding(node: Conv) -> tuple[int, int] | None:
+    """Padding of rows and columns, equal before and after; None where it depends on the input's size or is uneven."""
+    if isinstance(node.padding, tuple):
+        return node.padding
+    sides = []
+    for kernel, stride, dilation in zip(pair(node.kernel), pair(node.stride), pair(node.dilation), strict=True):
+        if node.padding == "same" and stride > 1:
+            return None
+        before, after = pads(1, kernel, stride, node.padding, dilation)
+        if before != after:
+            return None
+        sides.append(before)
+    return sides[0], sides[1]
+
+
+@MODULES.rule(Norm)
+def _norm(node: Norm, shape: Shape) -> nn.Module:
+    if node.method == "group":
+        return layers.GroupNorm(node.groups_of(shape[0]), shape[0], node.eps)
+    if node.method == "layer2d":
+        return layers.LayerNorm2d(shape[0], node.eps)
+    cls = layers.BatchNorm2d if is_map(shape) else layers.BatchNorm1d
+    return cls(shape[0], node.eps, node.momentum)
+
+
+@MODULES.rule(Act)
+def _act(node: Act, shape: Shape) -> nn.Module:
+    return ACTIVATIONS[node.function]()
+
+
+@MODULES.rule(Pool)
+def _pool(node: Pool, shape: Shape) -> nn.Module:
+    if pair(node.kernel) == (1, 1):
+        return layers.Subsample(pair(node.stride))
+    window = (pair(node.kernel), pair(node.stride), pair(node.padding))
+    ceil = node.rounding == "ceil"
+    if node.method == "average":
+        return nn.AvgPool2d(*window, ceil_mode=ceil, count_include_pad=False)
+    return nn.MaxPool2d(*window, dilation=pair(node.dilation), ceil_mode=ceil)
+
+
+@MODULES.rule(GlobalPool)
+def _global_pool(node: GlobalPool, shape: Shape) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(1) if node.method == "average" else nn.AdaptiveMaxPool2d(1)
+
+
+@MODULES.rule(Linear)
+def _linear(node: Linear, shape: Shape) -> nn.Module:
+    if UNKNOWN in shape:
+        node.weights(shape)  # raises the ShapeError that says why
+        raise ShapeError("Linear: the extent of its input is not known")
+    return layers.Linear(elements(shape), node.out, bias=node.bias)
+
+
+@MODULES.rule(PadChannels)
+def _pad_channels(node: PadChannels, shape: Shape) -> nn.Module:
+    return layers.PadChannels(node.out)
+
+
+@MODULES.rule(Dropout)
+def _dropout(node: Dropout, shape: Shape) -> nn.Module:
+    return nn.Dropout(node.rate)
+
+
+@MODULES.rule(LayerScale)
+def _layer_scale(node: LayerScale, shape: Shape) -> nn.Module:
+    return layers.LayerScale(shape[0], node.start)
+
+
+@MODULES.rule(Identity)
+def _identity(node: Identity, shape: Shape) -> nn.Module:
+    return nn.Identity()
+
+
+@MODULES.rule(Tap)
+def _tap(node: Tap, shape: Shape) -> nn.Module:
+    return layers.Tap(node.name)
+
+
+OPERATIONS.rule(Seq)(lambda: "seq")
+OPERATIONS.rule(Sum)(lambda: "sum")
+OPERATIONS.rule(Concat)(lambda: "concat")
+OPERATIONS.rule(Gate)(lambda: "gate")

@@ -1,0 +1,63 @@
+"""Checkpoints: written whole or not at all, and never unpickled before their hash is right."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vertebra.errors import OutputError, WeightsError
+
+MAGIC = b"vertebra checkpoint 1\n"
+"""Then the SHA-256 of the rest (32 bytes), then torch.save's bytes."""
+_REMEDY = "start again without resuming"
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Writes tensors and plain data to ``path``, atomically; raises OutputError."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    payload = buffer.getvalue()
+    write_whole(path, MAGIC + hashlib.sha256(payload).digest() + payload)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What :func:`save` wrote, its tensors on the CPU; raises WeightsError for anything else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    start = len(MAGIC) + 32
+    if data[: len(MAGIC)] != MAGIC:
+        raise WeightsError("is no checkpoint of this version", where=str(path), remedy=_REMEDY)
+    if hashlib.sha256(data[start:]).digest() != data[len(MAGIC) : start]:
+        raise WeightsError("is damaged: its hash is another", where=str(path), remedy=_REMEDY)
+    try:
+        state = torch.load(io.BytesIO(data[start:]), map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, pickle.UnpicklingError, EOFError) as error:
+        raise WeightsError(f"cannot be read: {error}", where=str(path), remedy=_REMEDY) from error
+    if not isinstance(state, dict):
+        raise WeightsError("holds no state", where=str(path), remedy=_REMEDY)
+    return state
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file under a temporary name, then renames it; raises OutputError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", where=str(path)) from error

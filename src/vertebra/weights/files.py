@@ -1,0 +1,44 @@
+"""Safetensors files without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from vertebra.errors import WeightsError
+
+
+def read(path: str | Path) -> Mapping[str, np.ndarray[Any, Any]]:
+    """Every tensor of a safetensors file by name.
+
+    Raises WeightsError for a file that is missing, broken or not safetensors, and for a type that NumPy lacks (bfloat16).
+    """
+    with opened(path, "np") as file:
+        try:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        except (TypeError, KeyError, AttributeError):
+            raise WeightsError(
+                "holds a type that NumPy lacks", where=str(path), remedy="save it in float32, or load it with torch"
+            ) from None
+
+
+@contextmanager
+def opened(path: str | Path, framework: Literal["np", "pt"]) -> Iterator[Any]:
+    """A safetensors file opened for reading, its header checked against its length; faults become WeightsError."""
+    path = Path(path)
+    try:
+        path.open("rb").close()  # for the system's own reason: safetensors tells none of them apart
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    try:
+        with safe_open(path, framework) as file:  # type: ignore[no-untyped-call]
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"not a whole safetensors file: {error}", where=str(path), remedy="write it again; pickles are not read"
+        ) from None
