@@ -2,7 +2,8 @@
 
 Three ways take turns in one process, from the same values under each library's own names:
 
-- vertebra ``load(arch, path)``: built on the meta device, values mapped from the file, names, shapes and finiteness checked;
+- vertebra ``load(arch, path)``: built on the meta device, values mapped from the file and checked
+  (names, shapes, finiteness);
 - timm ``create_model(name, checkpoint_path=...)``: its documented way;
 - timm ``create_model(name)`` on the meta device, then ``load_state_dict(load_file(path), assign=True)``: its fastest.
 
@@ -50,7 +51,9 @@ def main(rounds: int) -> None:
 
         ways: dict[str, Callable[[], nn.Module]] = {
             "vertebra load": lambda: load(arch, ours),
-            "timm create_model(checkpoint_path=...)": lambda: timm.create_model(NAME, checkpoint_path=str(theirs)).eval(),
+            "timm create_model(checkpoint_path=...)": lambda: timm.create_model(
+                NAME, checkpoint_path=str(theirs)
+            ).eval(),
             "timm on meta, load_state_dict(assign=True)": timm_on_meta,
         }
         _same_answers(ways)

@@ -12,7 +12,7 @@ _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 @cache
 def declare_missing_operators() -> None:
-    """torchvision's wheel registers fake kernels for operators that only its CUDA library declares; the schemas are enough."""
+    """torchvision's wheel implements operators that only its CUDA library declares; their schemas are enough."""
     for name in ("torchvision::nms", "torchvision::qnms"):
         try:
             torch.library.define(name, _SCHEMA)

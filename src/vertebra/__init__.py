@@ -19,7 +19,7 @@ _HOME = {
     "cost": "vertebra.costs.count",
     "features": "vertebra.nn",
     "fit": "vertebra.fitting.fit",
-    "load": "vertebra.weights",
+    "load": "vertebra.weights.load",
     "load_bundle": "vertebra.bundle.bundle",
 }
 _PACKAGES = (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from vertebra.fitting.fit import fit as fit
     from vertebra.nn import build as build
     from vertebra.nn import features as features
-    from vertebra.weights import load as load
+    from vertebra.weights.load import load as load
     from vertebra.zoo.registry import architecture as architecture
 
 

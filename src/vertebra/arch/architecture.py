@@ -1,62 +1,31 @@
-"""Stage and Architecture: the two types above the tree, and the architecture's pure transforms."""
+"""Architecture: a stem, stages and a head, and the pure transforms of the whole."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
-import msgspec
 from msgspec import Meta
 
 from vertebra.arch.combinators import Seq
 from vertebra.arch.encoding import canonical
-from vertebra.arch.expansion import dilated, expanded
+from vertebra.arch.expansion import expanded, layers
 from vertebra.arch.node import Node, children_of
 from vertebra.arch.primitives import Act, Function, Identity, Norm
-from vertebra.arch.record import Channels, Depth, Record, fields_of, replace
+from vertebra.arch.record import Channels, Record, brief, replace
 from vertebra.arch.rewriting import Substitution, last_linear, rewritten, with_last_linear
 from vertebra.arch.rounding import Rounding
+from vertebra.arch.scaling import multiplier, stage_scaled, suffixed, widened
 from vertebra.arch.shapes import Shape
-from vertebra.arch.text import Part, outline, text_table
+from vertebra.arch.stage import Stage
+from vertebra.arch.strides import dilated, reduced, stride_of
+from vertebra.arch.text import Part, label, outline, text_table
 from vertebra.errors import ArchitectureError, TransformError
 
-Multiplier = Annotated[float, Meta(gt=0, le=16)]
 OutputStride = Literal[8, 16, 32]
 MAX_RESOLUTION = 16_384
-
-
-class Stage(Record, frozen=True):
-    """``depth`` copies of a block, the first one with the block's stride, the rest with stride 1.
-
-    ``entry`` stands once before them: DenseNet's transition.
-    """
-
-    block: Node
-    depth: Depth = 1
-    entry: Node | None = None
-
-    def nodes(self) -> Iterator[tuple[str, Node]]:
-        """The stage's nodes in order with their names: ``entry``, ``0``, ``1``, ..."""
-        if self.entry is not None:
-            yield "entry", self.entry
-        yield "0", self.block
-        for index in range(1, self.depth):
-            yield str(index), self.rest
-
-    @property
-    def rest(self) -> Node:
-        """The block as it stands from the second copy on: with stride 1."""
-        return _unstrided(self.block)
-
-
-@lru_cache(maxsize=1 << 14)
-def _unstrided(block: Node) -> Node:
-    if any(field.name == "stride" for field in fields_of(type(block))):
-        return replace(block, stride=1)
-    return block
 
 
 class Initialisation(Record, frozen=True):
@@ -86,6 +55,8 @@ class Architecture(Record, frozen=True):
     initialisation: Initialisation = Initialisation()
 
     def check(self) -> None:
+        if not self.name.isprintable():
+            raise self.fault("name", f"{brief(self.name)} has characters that cannot be printed")
         if not self.stages:
             raise self.fault("stages", "expected at least one stage")
 
@@ -122,6 +93,8 @@ class Architecture(Record, frozen=True):
     @property
     def hash(self) -> str:
         """SHA-256 of the expanded tree and the image's channels: equal on every machine, whatever the blocks were called."""
+        import hashlib  # a tenth of the time that this package takes to import
+
         return hashlib.sha256(canonical([self.channels, self.tree()])).hexdigest()
 
     def __str__(self) -> str:
@@ -130,14 +103,27 @@ class Architecture(Record, frozen=True):
 
     def parts(self) -> Iterator[Part]:
         """Stem, stages and head as they stand one after the other, with their (path, node) pairs."""
-        groups: dict[str, list[tuple[str, Node]]] = {}
+        nodes: dict[str, list[tuple[str, Node]]] = {}
         for path, node in self.nodes():
-            if not path.startswith("stages"):
-                groups.setdefault("stem" if path == "stem" else "head", []).append((path, node))
-                continue
-            groups.setdefault(path.rpartition(".")[0], []).append((path, node))
-        for name, nodes in groups.items():
-            yield Part(name, tuple(nodes))
+            stage = path.rpartition(".")[0] if path.startswith("stages.") else "head"
+            nodes.setdefault("stem" if path == "stem" else stage, []).append((path, node))
+        shown = (("stem", self.stem, 1), *self._shown_stages(), ("head", self.head, 1))
+        for name, node, depth in shown:
+            if name in nodes:
+                yield Part(name, label(node), depth, tuple(nodes[name]))
+
+    def _shown_stages(self) -> Iterator[tuple[str, Node, int]]:
+        for index, stage in enumerate(self.stages):
+            yield f"stages.{index}", stage.block, stage.depth
+
+    @property
+    def reduction(self) -> int:
+        """The total stride from the image to the last map: 32 for most ImageNet families."""
+        total, shape = 1, self.input_shape
+        for _, node in self.nodes():
+            total *= stride_of(node, shape)
+            shape = node.output(shape)
+        return total
 
     # -- transforms ---------------------------------------------------------------------------------------------
 
@@ -153,20 +139,19 @@ class Architecture(Record, frozen=True):
         Widths round by the family's rule, depths up, the resolution to the nearest pixel; multipliers of 1 change nothing.
         """
         width, depth, resolution = (
-            _multiplier(name, value) for name, value in (("width", width), ("depth", depth), ("resolution", resolution))
+            multiplier(name, value) for name, value in (("width", width), ("depth", depth), ("resolution", resolution))
         )
         if (width, depth, resolution) == (1, 1, 1):
             return self
-        classes = self.classes
-        scaled = replace(
+        head = widened(self.head, self.rounding, max(width, self.rounding.head_floor))
+        return replace(
             self,
-            name=_suffixed(self.name, width, depth, resolution),
-            stem=_widened(self.stem, self.rounding, width),
-            stages=tuple(_stage_scaled(stage, self.rounding, width, depth) for stage in self.stages),
-            head=_widened(self.head, self.rounding, max(width, self.rounding.head_floor)),
+            name=suffixed(self.name, width, depth, resolution),
+            stem=widened(self.stem, self.rounding, width),
+            stages=tuple(stage_scaled(stage, self.rounding, width, depth) for stage in self.stages),
+            head=head if self.classes is None else with_last_linear(head, self.classes),
             resolution=max(1, math.floor(self.resolution * resolution + 0.5)),
         )
-        return scaled if classes is None else scaled.with_classes(classes)
 
     def with_resolution(self, resolution: int) -> Self:
         """Meant for another side, in pixels."""
@@ -217,6 +202,29 @@ class Architecture(Record, frozen=True):
         spread.tree()  # raises where a layer cannot be dilated
         return spread
 
+    def with_reduction(self, factor: int) -> Self:
+        """A total stride of at most ``factor``, for small images: the earliest strides become 1, names and weights stay.
+
+        Raises TransformError for a factor that is no power of two, and where strides cannot be taken away.
+        """
+        if type(factor) is not int or factor < 1 or factor & (factor - 1):
+            raise TransformError(f"a reduction by {factor!r}", allowed="1, 2, 4, 8, ...")
+        if self.reduction <= factor:
+            return self
+        plain = replace(self, output_stride=None)
+        stem, total = reduced(self.stem, plain.reduction, factor)
+        stages = []
+        for stage in self.stages:
+            entry = stage.entry
+            if entry is not None:
+                entry, total = reduced(entry, total, factor)
+            block, total = reduced(stage.block, total, factor)
+            stages.append(replace(stage, block=block, entry=entry))
+        changed = replace(self, stem=stem, stages=tuple(stages))
+        if total > factor or _weight_names(changed) != _weight_names(self):
+            raise TransformError(f"{self.name} cannot shrink images by {factor} alone and keep its weights")
+        return changed
+
     def _substituted(self, substitution: Substitution[Any], what: str) -> Self:
         stages = tuple(
             replace(
@@ -252,41 +260,15 @@ def _flat(tree: Node) -> Iterator[tuple[str, Node]]:
                 yield f"stages.{index}.{position}", node
 
 
-def _multiplier(name: str, value: float) -> float:
-    try:
-        return msgspec.convert(value, Multiplier)
-    except msgspec.ValidationError:
-        raise TransformError(
-            f"a {name} multiplier of {value!r}",
-            allowed="a number above 0, at most 16",
-            remedy="for pixels use with_resolution(240)" if name == "resolution" else None,
-        ) from None
+def _weight_names(arch: Architecture) -> list[tuple[str, tuple[int, ...]]]:
+    found: list[tuple[str, tuple[int, ...]]] = []
+    shape = arch.input_shape
+    for path, node in arch.nodes():
+        for layer in layers(node, shape, path):
+            weights = layer.node.weights(layer.enters)
+            found.extend((f"{layer.path}.{weight.name}", weight.shape) for weight in weights)
+        shape = node.output(shape)
+    return found
 
 
-def _suffixed(name: str, width: float, depth: float, resolution: float) -> str:
-    parts = (("w", width), ("d", depth), ("r", resolution))
-    return name + "".join(f"-{letter}{value:.3g}" for letter, value in parts if value != 1)
-
-
-def _stage_scaled(stage: Stage, rounding: Rounding, width: float, depth: float) -> Stage:
-    return Stage(
-        _widened(stage.block, rounding, width),
-        math.ceil(round(stage.depth * depth, 6)),
-        stage.entry and _widened(stage.entry, rounding, width),
-    )
-
-
-@lru_cache(maxsize=1 << 14)
-def _widened(node: Node, rounding: Rounding, width: float) -> Node:
-    if width == 1:
-        return node
-    return rewritten(node, lambda one: _channels_scaled(one, rounding, width))
-
-
-def _channels_scaled(node: Node, rounding: Rounding, width: float) -> Node:
-    wide = {
-        field.name: rounding.scaled(value, width)
-        for field in fields_of(type(node))
-        if field.is_channels and isinstance(value := getattr(node, field.name), int)
-    }
-    return replace(node, **wide) if wide else node
+__all__ = ["MAX_RESOLUTION", "Architecture", "Initialisation", "OutputStride", "Stage"]

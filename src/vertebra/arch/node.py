@@ -83,13 +83,14 @@ class Combinator(Node, frozen=True):
     def check(self) -> None:
         if not self.children:
             raise self.fault("children", "expected at least one child")
-        for name, _ in self.children:
-            if not _NAME.fullmatch(name):
-                raise self.fault("children", f"{name!r} is not a name", allowed="letters, digits, _ and no leading digit")
-        segments = list(self.segments())
-        if len(set(segments)) != len(segments) or sum(name == "" for name, _ in self.children) > 1:
+        names = [name for name, _ in self.children]
+        segments = names if "" not in names else ["", *self.segments()]
+        if len(set(segments)) != len(segments) or names.count("") > 1:
             twice = sorted({name for name in segments if segments.count(name) > 1})
             raise self.fault("children", f"names are used twice: {', '.join(twice) or 'the nameless one'}")
+        for name in names:
+            if not (name.isascii() and name.isidentifier()) and not _NAME.fullmatch(name):
+                raise self.fault("children", f"{name!r} is not a name", allowed="letters, digits, _ and no leading digit")
 
     def output(self, shape: Shape) -> Shape:
         return self.joined(shape, [output_of(name, child, shape) for name, child in self.children])
@@ -166,7 +167,8 @@ def kinds() -> dict[str, type[Node]]:
             continue
         other = found.get(cls.kind())
         # A module that was loaded again defines its classes again: the newest counts.
-        if other is not None and other.__qualname__ != cls.__qualname__:
-            raise ArchitectureError(f"two kinds of node are named {cls.kind()!r}", where=cls.__qualname__, remedy="rename one")
+        if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            one, two = (f"{each.__module__}.{each.__qualname__}" for each in (other, cls))
+            raise ArchitectureError(f"two kinds of node are named {cls.kind()!r}: {one} and {two}", remedy="rename one")
         found[cls.kind()] = cls
     return found

@@ -10,7 +10,7 @@ import math
 import operator
 import types
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -46,6 +46,9 @@ class Field(msgspec.Struct, frozen=True):
     """Whether the field holds a tuple of such records."""
     named: bool
     """Whether the field holds (name, node) pairs: a combinator's children."""
+    integers: range
+    words: frozenset[str]
+    """Whole numbers and words that it takes as they are: most values, at a glance."""
     optional: bool
     required: bool
     default: Any
@@ -54,7 +57,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Record(
-    msgspec.Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True, repr_omit_defaults=True, dict=True
+    msgspec.Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True, repr_omit_defaults=True, gc=False
 ):
     """The base of immutable data; a subclass lists its fields with types and adds ``check`` for rules between fields."""
 
@@ -86,24 +89,20 @@ R = TypeVar("R", bound="Record")
 
 
 def nesting(record: Record) -> int:
-    """Levels of records within a record: 1 for a leaf.  Kept in the record, so that a tree is walked once."""
-    nested = nested_fields_of(type(record))
-    if not nested:
-        return 1
-    known = record.__dict__.get("nesting")
-    if known is None:
-        known = 1 + max((nesting(inner) for inner in _records(record, nested)), default=0)
-        record.__dict__["nesting"] = known
-    return known
+    """Levels of records within a record: 1 for a leaf."""
+    return _nesting(record) if nested_fields_of(type(record)) else 1
 
 
-def _records(record: Record, fields: tuple[Field, ...]) -> Iterator[Record]:
-    for field in fields:
+@lru_cache(maxsize=1 << 14)
+def _nesting(record: Record) -> int:
+    deepest = 0
+    for field in nested_fields_of(type(record)):
         value = getattr(record, field.name)
-        if field.many:
-            yield from (item[1] for item in value) if field.named else value
-        elif value is not None:
-            yield value
+        for item in value if field.many else (value,):
+            inner = item[1] if field.named else item
+            if inner is not None:
+                deepest = max(deepest, nesting(inner))
+    return 1 + deepest
 
 
 def replace(record: R, **changes: Any) -> R:
@@ -139,6 +138,8 @@ def _field(info: msgspec.structs.FieldInfo) -> Field:
         record=record if is_record else None,
         many=many and is_record,
         named=named and is_record,
+        integers=_integers(single),
+        words=frozenset(_words(single)),
         optional=optional,
         required=info.required,
         default=None if info.required else info.default,
@@ -164,6 +165,9 @@ def _without_pair(hint: Any) -> tuple[Any, Any]:
 
 def checked(field: Field, value: Any) -> Any:
     """``value`` as the field's type, or ArchitectureError naming the field alone (the caller knows the class)."""
+    kind = type(value)
+    if (kind is int and value in field.integers) or (kind is str and value in field.words):
+        return value
     if field.record is None:
         return _converted(field, value)
     if value is None and field.optional:
@@ -198,6 +202,15 @@ def _converted(field: Field, value: Any) -> Any:
         raise ArchitectureError(f"{what[:1].lower()}{what[1:]}, got {brief(value)}", where=where) from None
 
 
+def _integers(hint: Any) -> range:
+    """The whole numbers that a type allows, where it has bounds on both sides."""
+    for part in (hint, *get_args(hint)):
+        if get_origin(part) is Annotated and get_args(part)[0] is int:
+            (meta,) = (meta for meta in part.__metadata__ if isinstance(meta, Meta))
+            return range(int(meta.ge), int(meta.le) + 1) if meta.ge is not None and meta.le is not None else range(0)
+    return range(0)
+
+
 def _words(hint: Any) -> Iterator[str]:
     """The words that a type of literals allows."""
     for part in get_args(hint):
@@ -227,8 +240,24 @@ def _tuple_of_records(field: Field, record: type[Record], value: Any) -> tuple[A
     where = f"$.{field.name}"
     if not isinstance(value, tuple | list):
         raise ArchitectureError(f"expected a sequence of {record.__name__}, got {brief(value)}", where=where)
+    if type(value) is tuple and (_are_named(record, value) if field.named else _are(record, value)):
+        return value
     one_of = _named_record if field.named else _one_record
     return tuple(one_of(record, item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _are(record: type[Record], items: tuple[Any, ...]) -> bool:
+    for item in items:
+        if not isinstance(item, record):
+            return False
+    return True
+
+
+def _are_named(record: type[Record], items: tuple[Any, ...]) -> bool:
+    for item in items:
+        if type(item) is not tuple or len(item) != 2 or type(item[0]) is not str or not isinstance(item[1], record):
+            return False
+    return True
 
 
 def _one_record(record: type[Record], item: Any, where: str) -> Record:

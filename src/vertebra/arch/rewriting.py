@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Linear
-from vertebra.arch.record import records_in, replace
+from vertebra.arch.record import fields_of, records_in, replace
 
 
 def rewritten(node: Node, change: Callable[[Node], Node]) -> Node:
@@ -53,32 +54,58 @@ class Substitution(Generic[N]):
         return self.change(node)
 
 
+@lru_cache(maxsize=1 << 12)
 def last_linear(head: Node) -> Linear | None:
     """The classifier: the last Linear that stands in a head; None without one."""
-    found: list[Linear] = []
-
-    def note(node: Node) -> Node:
-        if isinstance(node, Linear):
-            found.append(node)
-        return node
-
-    rewritten(head, note)
+    found = [node for node in _nodes(head) if isinstance(node, Linear)]
     return found[-1] if found else None
 
 
+@lru_cache(maxsize=1 << 14)
 def with_last_linear(head: Node, classes: int) -> Node:
     """The head with another number of classes; the head must have a Linear."""
-    total = Substitution(Linear, lambda node: node)
-    rewritten(head, total)
-    count = 0
+    left = sum(isinstance(node, Linear) for node in _nodes(head))
 
     def change(node: Node) -> Node:
-        nonlocal count
+        nonlocal left
         if not isinstance(node, Linear):
             return node
-        count += 1
-        return replace(node, out=classes) if count == total.seen else node
+        left -= 1
+        return node if left else replace(node, out=classes)
 
     return rewritten(head, change)
 
 
+@lru_cache(maxsize=1 << 14)
+def widths(node: Node) -> tuple[int, ...]:
+    """Every channel count that is written in a node and those within it: what a width multiplier scales."""
+    return tuple(channels for one in _nodes(node) for channels in _channels(one).values())
+
+
+@lru_cache(maxsize=1 << 15)
+def with_widths(node: Node, channels: tuple[int, ...]) -> Node:
+    """The node with these channel counts in the place of ``widths(node)``."""
+    new = iter(channels)
+
+    def change(one: Node) -> Node:
+        names = _channels(one)
+        return replace(one, **{name: next(new) for name in names}) if names else one
+
+    return rewritten(node, change)
+
+
+def _channels(node: Node) -> dict[str, int]:
+    named = {field.name: getattr(node, field.name) for field in fields_of(type(node)) if field.is_channels}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _nodes(node: Node) -> list[Node]:
+    """A node and those within it, in the order in which ``rewritten`` comes by them."""
+    found: list[Node] = []
+
+    def note(one: Node) -> Node:
+        found.append(one)
+        return one
+
+    rewritten(node, note)
+    return found

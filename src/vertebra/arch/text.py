@@ -7,17 +7,19 @@ from typing import Any
 
 import msgspec
 
-from vertebra.arch.expansion import layers
 from vertebra.arch.node import Combinator, Node
-from vertebra.arch.primitives import Conv, Pool
 from vertebra.arch.record import Record, fields_of
-from vertebra.arch.shapes import Shape, pair
+from vertebra.arch.shapes import Shape
+from vertebra.arch.strides import stride_of
+from vertebra.errors import ShapeError
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Stem, one stage, or head: its name and its (path, node) pairs in order."""
+    """Stem, one stage, or head: its name, how often it repeats which block, and its (path, node) pairs in order."""
 
     name: str
+    block: str
+    depth: int
     nodes: tuple[tuple[str, Node], ...]
 
 
@@ -43,15 +45,17 @@ def outline(parts: Iterable[Part], shape: Shape) -> list[Row]:
     for part in parts:
         stride = 1
         for path, node in part.nodes:
-            for layer in layers(node, shape, path):
-                # The longest chain of strides is the body's; a shortcut repeats its stride, so it is left out.
-                if isinstance(layer.node, Conv | Pool) and "shortcut" not in layer.path:
-                    stride *= pair(layer.node.stride)[0]
-            shape = node.output(shape)
-        repeated = [node for path, node in part.nodes if path.rpartition(".")[2].isdigit()]
-        shown = (repeated or [node for _, node in part.nodes])[0]
-        rows.append(Row(part.name, label(shown), max(1, len(repeated)), shape[0], stride, shape))
+            stride *= stride_of(node, shape)
+            shape = _leaves(path, node, shape)
+        rows.append(Row(part.name, part.block, part.depth, shape[0], stride, shape))
     return rows
+
+
+def _leaves(path: str, node: Node, shape: Shape) -> Shape:
+    try:
+        return node.output(shape)
+    except ShapeError as error:
+        raise error.at(f"{path}." if error.where and path else path) from None
 
 
 def label(node: Node) -> str:

@@ -6,17 +6,22 @@ import os
 import sys
 import traceback
 
-import click
 import typer
 
 from vertebra.cli import architectures, bundles, checks, jobs
 from vertebra.errors import Interrupted, VertebraError
+
+# Typer brings its own copy of click, or uses click itself, by its version: the base of its errors is found either way.
+UsageFault: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if issubclass(base, Exception) and base.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="vertebra",
     help="Design, measure, train and ship CNN image backbones.  The main job: vertebra fit DATA --latency 5ms",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="--debug with any verb shows the traceback of an error.",
 )
@@ -32,9 +37,11 @@ def main() -> None:
         code = app(arguments, standalone_mode=False, prog_name="vertebra")
     except VertebraError as error:
         code = _said(str(error), 130 if isinstance(error, Interrupted) else 2, debug)
-    except click.ClickException as error:
-        code = _said(f"{error.format_message()} (see vertebra --help)", 2, debug)
-    except (click.Abort, KeyboardInterrupt):
+    except UsageFault as error:
+        message = " ".join((error.format_message() if hasattr(error, "format_message") else str(error)).split())
+        # Without any argument the help was printed, and the fault says nothing.
+        code = _said(f"{message} (see vertebra --help)", 2, debug) if message else 2
+    except (typer.Abort, KeyboardInterrupt):
         code = _said("stopped", 130, debug)
     except BrokenPipeError:
         # The reader went away (`vertebra list | head`): nothing to report, and nothing to flush into.

@@ -1,21 +1,18 @@
-"""Parameters, MACs, activations and parameter bytes: of the whole, of each part and of each layer.
-
-The totals of a node are memoised on (node, shape), so a network that shares blocks with one costed before is nearly free.
-"""
+"""Parameters, MACs, activations and parameter bytes: of the whole, of each part and of each layer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import msgspec
 
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.combinators import Seq
 from vertebra.arch.expansion import Layer, layers
-from vertebra.arch.node import Block, Combinator, Node, Primitive, expand
+from vertebra.arch.node import Node
 from vertebra.arch.shapes import Shape, elements
 from vertebra.arch.text import outline
+from vertebra.costs.profile import Total, profile, stage_profile, total
 from vertebra.costs.rules import ACTIVATIONS, MACS
 from vertebra.errors import ArchitectureError, ShapeError
 
@@ -58,15 +55,6 @@ class PartCost(msgspec.Struct, frozen=True):
         return self.params * BYTES_PER_PARAMETER
 
 
-class Total(msgspec.Struct, frozen=True, gc=False):
-    """What a subtree adds, and the shape that leaves it."""
-
-    leaves: Shape
-    params: int
-    macs: int
-    activations: int
-
-
 class Cost:
     """The cost of an architecture, or of any node, for one image; counted when first asked for.
 
@@ -85,12 +73,11 @@ class Cost:
         params = macs = activations = 0
         shape = self.shape
         try:
-            for _, node in self.of.nodes():
-                total = total_of(node, shape)
-                shape = total.leaves
-                params += total.params
-                macs += total.macs
-                activations += total.activations
+            for one in _totals(self.of, shape):
+                shape = one.leaves
+                params += one.params
+                macs += one.macs
+                activations += one.activations
         except ShapeError:
             _explain(self.of, self.shape)
             raise
@@ -135,18 +122,18 @@ class Cost:
     def parts(self) -> tuple[PartCost, ...]:
         """Stem, stages and head; one part for a bare node."""
         if isinstance(self.of, Node):
-            total = self._total
+            one = self._total
             kind = self.of.kind()
-            return (PartCost(kind, kind, 1, total.leaves[0], 1, total.leaves, total.params, total.macs, total.activations),)
+            return (PartCost(kind, kind, 1, one.leaves[0], 1, one.leaves, one.params, one.macs, one.activations),)
         parts = tuple(self.of.parts())
         costs = []
         shape = self.shape
         for part, row in zip(parts, outline(parts, shape), strict=True):
             sums = [0, 0, 0]
             for _, node in part.nodes:
-                total = total_of(node, shape)
-                shape = total.leaves
-                sums = [sums[0] + total.params, sums[1] + total.macs, sums[2] + total.activations]
+                one = total(profile, node, shape)
+                shape = one.leaves
+                sums = [sums[0] + one.params, sums[1] + one.macs, sums[2] + one.activations]
             costs.append(PartCost(row.part, row.block, row.depth, row.width, row.stride, row.leaves, *sums))
         return tuple(costs)
 
@@ -170,42 +157,20 @@ def cost(of: Architecture | Node, *, resolution: int | None = None, channels: in
     return Cost(of, (channels, resolution, resolution))
 
 
-@lru_cache(maxsize=1 << 17)
-def total_of(node: Node, shape: Shape) -> Total:
-    """The totals of a subtree that takes ``shape``; raises ShapeError where it does not fit."""
-    if isinstance(node, Block):
-        return total_of(expand(node, shape[0]), shape)
-    if isinstance(node, Combinator):
-        return _combined(node, shape)
-    leaves = node.output(shape)
-    _refuse_vanished(leaves)
-    kind = type(node)
-    return Total(leaves, _params(node, shape), MACS[kind](node, shape, leaves), ACTIVATIONS[kind](node, shape, leaves))
-
-
-def _combined(node: Combinator, shape: Shape) -> Total:
-    params = macs = activations = 0
-    inside = shape
-    in_order = isinstance(node, Seq)
-    for _, child in node.children:
-        total = total_of(child, inside)
-        if in_order:
-            inside = total.leaves
-        params += total.params
-        macs += total.macs
-        activations += total.activations
-    return Total(inside if in_order else node.output(shape), params, macs, activations)
-
-
-def _params(node: Node, enters: Shape) -> int:
-    if not isinstance(node, Primitive):
-        return 0
-    return sum(elements(weight.shape) for weight in node.weights(enters) if weight.learned)
-
-
-def _refuse_vanished(leaves: Shape) -> None:
-    if any(extent < 1 for extent in leaves):
-        raise ShapeError(f"the map vanishes: {leaves}", remedy="use a larger resolution")
+def _totals(of: Architecture, shape: Shape) -> Iterator[Total]:
+    """The totals of stem, stages and head in order."""
+    if of.output_stride is not None:
+        for _, node in of.nodes():
+            one = total(profile, node, shape)
+            yield one
+            shape = one.leaves
+        return
+    one = total(profile, of.stem, shape)
+    yield one
+    for stage in of.stages:
+        one = total(stage_profile, stage, one.leaves)
+        yield one
+    yield total(profile, of.head, one.leaves)
 
 
 def _all_layers(of: Architecture | Node, shape: Shape) -> Iterator[Layer]:
@@ -219,20 +184,21 @@ def _all_layers(of: Architecture | Node, shape: Shape) -> Iterator[Layer]:
 
 def _layer_cost(layer: Layer) -> LayerCost:
     kind = type(layer.node)
+    positions = elements(layer.leaves[1:])
     return LayerCost(
         layer.path,
         layer.node.kind(),
         layer.enters,
         layer.leaves,
-        _params(layer.node, layer.enters),
-        MACS[kind](layer.node, layer.enters, layer.leaves),
-        ACTIVATIONS[kind](layer.node, layer.enters, layer.leaves),
+        sum(elements(weight.shape) for weight in layer.node.weights(layer.enters) if weight.learned),
+        MACS[kind](layer.node, layer.enters) * positions,
+        ACTIVATIONS[kind](layer.node, layer.enters) * positions,
     )
 
 
 def _located(node: Node, shape: Shape) -> Total:
     try:
-        return total_of(node, shape)
+        return total(profile, node, shape)
     except ShapeError:
         _explain(node, shape)
         raise

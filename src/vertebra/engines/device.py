@@ -38,20 +38,22 @@ INSTRUCTION_SETS = (
 
 
 class Device(msgspec.Struct, frozen=True):
-    """The CPU's model, the cores that this process may use and those there are, instruction sets, memory in bytes (None if not known), and
-    the operating system."""
+    """``processor``: the CPU's model.  ``cores``: those that this process may use, of ``cores_of_machine``.
 
-    cpu: str
+    ``memory_bytes`` is 0 where it is not known; ``system`` the operating system with its version.
+    """
+
+    processor: str
     cores: int
     cores_of_machine: int
     instruction_sets: tuple[str, ...]
-    memory: int | None
-    os: str
+    memory_bytes: int
+    system: str
 
     def __str__(self) -> str:
-        memory = "" if self.memory is None else f", {self.memory / 2**30:.0f} GiB"
+        memory = f", {self.memory_bytes / 2**30:.0f} GiB" if self.memory_bytes else ""
         sets = f" ({', '.join(self.instruction_sets)})" if self.instruction_sets else ""
-        return f"{self.cpu}, {self.cores} of {self.cores_of_machine} cores{memory}, {self.os}{sets}"
+        return f"{self.processor}, {self.cores} of {self.cores_of_machine} cores{memory}, {self.system}{sets}"
 
 
 def describe() -> Device:
@@ -59,12 +61,12 @@ def describe() -> Device:
     facts = cpu_facts(_read(CPUINFO))
     present = set((facts.get("flags") or facts.get("Features") or "").split())
     return Device(
-        cpu=facts.get("model name") or platform.processor() or platform.machine() or "unknown CPU",
+        processor=facts.get("model name") or platform.processor() or platform.machine() or "unknown CPU",
         cores=cores(),
         cores_of_machine=os.cpu_count() or 1,
         instruction_sets=tuple(name for name in INSTRUCTION_SETS if name in present),
-        memory=_memory(),
-        os=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
+        memory_bytes=_memory(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
     )
 
 
@@ -82,8 +84,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _memory() -> int | None:
+def _memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on Windows
-        return None
+        return 0

@@ -20,8 +20,8 @@ INPUTS = {"image": "any", "images": "sized"}
 class Engine(Protocol):
     """A loaded artifact.
 
-    ``entry`` is ``"any"`` (one picture uint8 [H, W, 3]) or ``"sized"`` (uint8 [N, size, size, 3]); ``size`` the side in px that ``sized`` takes,
-    None for ``any``; ``classes`` the number of probabilities.
+    ``entry`` is ``"any"`` (one picture uint8 [H, W, 3]) or ``"sized"`` (uint8 [N, size, size, 3]); ``size`` the side in
+    px that ``sized`` takes, None for ``any``; ``classes`` the number of probabilities.
     """
 
     @property
@@ -63,7 +63,7 @@ def check_pixels(pixels: NDArray[np.uint8], entry: str, size: int | None) -> NDA
 def signature(
     what: str, inputs: list[tuple[str, list[object]]], outputs: list[tuple[str, list[object]]]
 ) -> tuple[str, int | None, int]:
-    """(entry, size, classes) of an artifact by its inputs and outputs (name, extents); raises EngineError for any other model."""
+    """(entry, size, classes) of an artifact by its inputs and outputs (name, extents), or EngineError."""
     if len(inputs) == 1 and len(outputs) == 1 and inputs[0][0] in INPUTS:
         (name, extents), classes = inputs[0], outputs[0][1][-1:]
         size = extents[1] if name == "images" and len(extents) == 4 else None

@@ -36,7 +36,7 @@ class OpenVino:
                 core.read_model(model=artifact, weights=b"") if isinstance(artifact, bytes) else core.read_model(what)
             )
             compiled = core.compile_model(model, "CPU", hints)
-        except Exception as error:  # noqa: BLE001 - RuntimeError, but also what its bindings let through
+        except Exception as error:  # RuntimeError, but also what its bindings let through
             raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
         inputs = [(one.any_name, _extents(one)) for one in compiled.inputs]
         outputs = [(one.any_name, _extents(one)) for one in compiled.outputs]
@@ -49,7 +49,7 @@ class OpenVino:
         try:
             # A shared input is not copied; the output is, since the next run overwrites its memory.
             results = self._request.infer([feed], share_inputs=True, share_outputs=False)
-        except Exception as error:  # noqa: BLE001 - RuntimeError, but also what its bindings let through
+        except Exception as error:  # RuntimeError, but also what its bindings let through
             raise EngineError(f"OpenVINO cannot run it: {first_line(error)}") from error
         probabilities: NDArray[np.float32] = results[0]
         return probabilities

@@ -25,7 +25,8 @@ class Timing(msgspec.Struct, frozen=True):
         if not nanoseconds:
             raise ValueError("a timing needs at least one call")
         ordered = sorted(nanoseconds)
-        return cls(*(quantile(ordered, q) / NS_PER_MS for q in (0.5, 0.1, 0.9)), n=len(ordered))
+        median, low, high = (quantile(ordered, q) / NS_PER_MS for q in (0.5, 0.1, 0.9))
+        return cls(median, low, high, len(ordered))
 
 
 def quantile(ordered: list[int], q: float) -> float:
@@ -39,7 +40,7 @@ def quantile(ordered: list[int], q: float) -> float:
 def measure(
     call: Call, *, warmup: int = 3, repeats: int = 20, min_seconds: float = 0.0, max_seconds: float = float("inf")
 ) -> Timing:
-    """Time ``call`` after ``warmup`` calls: at least ``repeats`` times and ``min_seconds``, but no longer than ``max_seconds``.
+    """Time ``call`` after ``warmup`` calls: at least ``repeats`` times and ``min_seconds``, at most ``max_seconds``.
 
     One call is always timed, and one always warms up unless ``warmup`` is 0.
     """

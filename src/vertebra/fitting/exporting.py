@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import safetensors.numpy
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -16,12 +17,11 @@ from vertebra.arch.encoding import to_data
 from vertebra.bundle import manifest
 from vertebra.data.dataset import Dataset, Sample
 from vertebra.data.preprocess import Preprocess, normalised, sized
-from vertebra.data.threads import Progress
+from vertebra.data.threads import Progress, each
 from vertebra.engines.onnxruntime import OnnxRuntime
 from vertebra.errors import EngineError
 from vertebra.fitting.measuring import Extent, Latency, time_artifacts
 from vertebra.onnx.emit import emit
-from vertebra.weights.files import serialised
 
 LARGEST_DIFFERENCE = 1e-3
 """Of a probability, between the artifact and the network that it was made of."""
@@ -75,7 +75,7 @@ def export(net: nn.Module, arch: Architecture, preprocess: Preprocess, labels: S
         name: tensor.detach().cpu().contiguous().numpy() for name, tensor in net.state_dict().items()
     }
     portable, fixed = (emit(arch, arrays, preprocess, entry=entry).SerializeToString() for entry in ("any", "sized"))
-    return Artifact(arch, preprocess, tuple(labels), serialised(arrays), portable, fixed)
+    return Artifact(arch, preprocess, tuple(labels), safetensors.numpy.save(dict(arrays)), portable, fixed)
 
 
 def verify(
@@ -101,12 +101,26 @@ def verify(
             progress(min(start + BATCH, len(samples)), len(samples))
     if largest > LARGEST_DIFFERENCE or agreeing < len(samples):
         raise EngineError(
-            f"the artifact differs from its network by up to {largest:.2g} and in {len(samples) - agreeing} classes",
+            f"the artifact is up to {largest:.2g} away from its network and differs in {len(samples) - agreeing}",
             where=artifact.arch.name,
             allowed=f"{LARGEST_DIFFERENCE:g} and none",
             remedy="nothing was packed; please report it with the run's folder",
         )
     return Verified(len(samples), agreeing, largest)
+
+
+def artifact_probabilities(
+    artifact: Artifact, dataset: Dataset, samples: Sequence[Sample], progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """float32[N, classes] of the artifact as ``predict`` runs it: Pillow's resize, then the ``sized`` entry in batches."""
+    engine = OnnxRuntime(artifact.fixed)
+    done: list[NDArray[np.float32]] = []
+    for start in range(0, len(samples), BATCH):
+        pictures = each(dataset.image, samples[start : start + BATCH])
+        done.append(engine.run(np.stack([sized(one, artifact.preprocess) for one in pictures])))
+        if progress is not None:
+            progress(min(start + BATCH, len(samples)), len(samples))
+    return np.concatenate(done)
 
 
 def network_probabilities(net: nn.Module, images: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.float32]:

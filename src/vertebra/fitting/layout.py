@@ -51,13 +51,13 @@ def resolutions_for(side: int) -> tuple[int, ...]:
     return tuple(size for size in RESOLUTIONS if low <= size <= high)
 
 
-def plans(families: Sequence[Family], *, classes: int, side: int) -> tuple[Plan, ...]:
+def plans(families: Sequence[Family], *, classes: int, side: int, channels: int = 3) -> tuple[Plan, ...]:
     """Every candidate for pictures of ``side`` px, cheapest first; each network once."""
     found: dict[str, Plan] = {}
     for family in families:
         base = min((entry.make() for entry in family.entries), key=lambda arch: cost(arch).macs)
         for resolution in resolutions_for(side):
-            for plan in _scaled(family.name, base, classes, resolution):
+            for plan in _scaled(family.name, base.with_channels(channels), classes, resolution):
                 found.setdefault(f"{plan.arch.hash}@{resolution}", plan)
     return tuple(sorted(found.values(), key=lambda plan: plan.macs))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vertebra.nn import layers
 from vertebra.nn.layers import spread
 
-Plan: TypeAlias = Union[str, tuple["Plan", ...]]
+Plan: TypeAlias = "str | tuple[Plan, ...]"
 """A child's name, or an operation and its operands: ``("seq", ("sum", ("seq", "conv1", "conv2"), "shortcut"), "act")``.
 
 An empty name is the module's own operation, that of a nameless primitive with weights.
@@ -22,8 +22,9 @@ OWN = ""
 class Composite(nn.Module):
     """Named children run by a plan.
 
-    A nameless child adds no segment to parameter names, so what is inside it stands here, beside its siblings; the plan, plain
-    strings and tuples, says how they work together.  Children are looked up when they run, so each can be replaced.
+    A nameless child adds no segment to parameter names, so what is inside it stands here, beside its siblings; the
+    plan, plain strings and tuples, says how they work together.  Children are looked up when they run, so each can be
+    replaced.
     """
 
     plan: Plan
@@ -52,6 +53,22 @@ class Composite(nn.Module):
         return f"{own}\n{described(self.plan)}" if own else described(self.plan)
 
 
+class Chain(nn.Sequential):
+    """Children one after the other, where some take vectors: fully connected layers.
+
+    Such layers of ours flatten maps themselves.  What a user puts in their place does not, so the chain does it:
+    ``net.fc = nn.Linear(2048, 10)`` works as it does elsewhere, and ``net.fc = nn.Identity()`` leaves (N, 2048).
+    """
+
+    vectors: frozenset[str] = frozenset()
+    """Names of those children."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name, child in self._modules.items():
+            x = child(x.flatten(1) if name in self.vectors else x)
+        return x
+
+
 def combined(operation: str, x: Tensor, branches: list[Tensor]) -> Tensor:
     """The branches' outputs put together; ``x`` is what entered them."""
     if operation == "concat":
@@ -77,10 +94,11 @@ def described(plan: Plan) -> str:
 
 
 def _grouped(plan: Plan) -> str:
-    return described(plan) if isinstance(plan, str) or len(plan) == 2 and plan[0] == "seq" else f"({described(plan)})"
+    simple = isinstance(plan, str) or (len(plan) == 2 and plan[0] == "seq")
+    return described(plan) if simple else f"({described(plan)})"
 
 
-class ComposedConv2d(Composite, layers.Conv2d):
+class ComposedConv2d(Composite, nn.Conv2d):
     """A composite whose nameless child is a convolution."""
 
 
@@ -92,15 +110,15 @@ class ComposedLinear(Composite, layers.Linear):
     """A composite whose nameless child is a fully connected layer."""
 
 
-class ComposedBatchNorm2d(Composite, layers.BatchNorm2d):
+class ComposedBatchNorm2d(Composite, nn.BatchNorm2d):
     """A composite whose nameless child is a batch normalisation of maps."""
 
 
-class ComposedBatchNorm1d(Composite, layers.BatchNorm1d):
+class ComposedBatchNorm1d(Composite, nn.BatchNorm1d):
     """A composite whose nameless child is a batch normalisation of vectors."""
 
 
-class ComposedGroupNorm(Composite, layers.GroupNorm):
+class ComposedGroupNorm(Composite, nn.GroupNorm):
     """A composite whose nameless child is a group normalisation."""
 
 
@@ -126,6 +144,16 @@ COMPOSED: dict[type[nn.Module], type[Composite]] = {
     )
 }
 """The composite that stands for a primitive's module, when that primitive is nameless."""
+
+
+def chain(modules: dict[str, nn.Module]) -> nn.Sequential:
+    """These children one after the other."""
+    vectors = frozenset(name for name, module in modules.items() if isinstance(module, layers.Linear))
+    made = Chain() if vectors else nn.Sequential()
+    made._modules.update(modules)
+    if isinstance(made, Chain):
+        made.vectors = vectors
+    return made
 
 
 def composite(modules: dict[str, nn.Module], plan: Plan, own: nn.Module | None = None) -> Composite:

@@ -14,7 +14,7 @@ from vertebra.arch.node import Combinator, Node, Primitive
 from vertebra.arch.primitives import Identity
 from vertebra.arch.shapes import UNKNOWN, Shape
 from vertebra.errors import ArchitectureError, ShapeError, TransformError
-from vertebra.nn.composite import OWN, Plan, composite
+from vertebra.nn.composite import OWN, Plan, chain, composite
 from vertebra.nn.initialise import initialise
 from vertebra.nn.layers import DropPath
 from vertebra.nn.modules import MODULES, OPERATIONS
@@ -30,11 +30,13 @@ def build(
 ) -> nn.Module:
     """An initialised module of an architecture, or of any node given the ``channels`` that reach it.
 
-    Takes images (N, C, H, W), float.  Parameters are named by the path of their layer: ``stages.0.0.conv1.conv.weight``.  The
-    architecture is kept as ``net.arch``.  ``classes`` changes the classifier, ``seed`` the starting values (torch's global generator is
-    not used).  ``drop_path`` is the rate of stochastic depth at the last residual sum with an identity shortcut; those before it
-    have rates linear in their position (Huang et al. 2016, equation 4).  Within ``torch.device("meta")`` nothing is allocated.
-    Raises ShapeError with the layer's path where shapes do not fit, TransformError for ``classes`` without a classifier.
+    Takes images (N, C, H, W), float.  Parameters are named by the path of their layer:
+    ``stages.0.0.conv1.conv.weight``.  The architecture is kept as ``net.arch``.  ``classes`` changes the classifier,
+    ``seed`` the starting values (torch's global generator is not used).  ``drop_path`` is the rate of stochastic
+    depth at the last residual sum with an identity shortcut; those before it have rates linear in their position
+    (Huang et al. 2016, equation 4).  Within ``torch.device("meta")`` nothing is allocated.
+    Raises ShapeError with the layer's path where shapes do not fit, TransformError for ``classes`` without a
+    classifier.
     """
     if not 0 <= drop_path < 1:
         raise ArchitectureError(f"drop_path is {drop_path!r}", allowed="at least 0, below 1")
@@ -50,7 +52,10 @@ def build(
 
 
 def construct(of: Architecture | Node, *, channels: int | None = None, stochastic: bool = False) -> nn.Module:
-    """The module with its tensors unfilled, for callers who fill them; ``stochastic`` adds DropPath modules with rate 0."""
+    """The module with its tensors unfilled, for callers who fill them.
+
+    ``stochastic`` adds DropPath modules with rate 0.
+    """
     node, shape = _whole(of), _input_shape(of, channels)
     try:
         net = _module(unblocked(node, shape[0]), shape, stochastic)
@@ -73,7 +78,9 @@ def _adapted(of: Architecture | Node, channels: int | None, classes: int | None)
         of = of if channels is None or channels == of.channels else of.with_channels(channels)
         return of if classes is None or classes == of.classes else of.with_classes(classes)
     if classes is not None:
-        raise TransformError("classes= needs an Architecture", remedy=f"give the {of.kind()} its number of outputs itself")
+        raise TransformError(
+            "classes= needs an Architecture", remedy=f"give the {of.kind()} its number of outputs itself"
+        )
     return of
 
 
@@ -115,7 +122,7 @@ class _Assembly:
     def __init__(self, stochastic: bool) -> None:
         self.stochastic = stochastic
         self.children: dict[str | int, nn.Module] = {}
-        """In the order of execution.  A number stands for a name not chosen yet, that of a nameless primitive without weights."""
+        """In the order of execution.  A nameless primitive without weights has a number until a free name is chosen."""
         self.own: nn.Module | None = None
 
     def module(self, node: Combinator, shape: Shape) -> nn.Module:
@@ -123,9 +130,7 @@ class _Assembly:
         names = self._names()
         children = {names[key]: child for key, child in self.children.items()}
         if self.own is None and plan[0] == "seq" and all(not isinstance(step, tuple) for step in plan[1:]):
-            chain = nn.Sequential()
-            chain._modules.update(children)
-            return chain
+            return chain(children)
         return composite(children, _renamed(plan, names), self.own)
 
     def _plan(self, node: Combinator, shape: Shape) -> tuple:
@@ -148,7 +153,9 @@ class _Assembly:
     def _step(self, name: str, child: Node, shape: Shape):
         if name:
             if name in self.children:
-                raise ArchitectureError(f"the name {name!r} stands twice, in a nameless child and beside it", remedy="name the child")
+                raise ArchitectureError(
+                    f"the name {name!r} stands twice, in a nameless child and beside it", remedy="name the child"
+                )
             self.children[name] = _module(child, shape, self.stochastic)
             return name
         if isinstance(child, Combinator):
@@ -194,4 +201,6 @@ def _renamed(plan, names: dict[str | int, str]) -> Plan:
 
 
 def _lower(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() and index else letter.lower() for index, letter in enumerate(name))
+    return "".join(
+        f"_{letter.lower()}" if letter.isupper() and index else letter.lower() for index, letter in enumerate(name)
+    )

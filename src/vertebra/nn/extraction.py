@@ -18,7 +18,7 @@ _PROBE = 1 << 13
 
 
 class Features(nn.Module):
-    """Images (N, C, H, W) to a list of maps, shallow to deep as asked for.  Its weights are those of the network it was made from.
+    """Images (N, C, H, W) to a list of maps; the weights are those of the network that it was made from.
 
     ``strides`` and ``taps`` say what the list holds, in its order, and ``channels`` how many channels each has.
     """
@@ -40,8 +40,8 @@ class Features(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         taken: dict[str, Tensor] = {}
-        for name, child in self._modules.items():
-            x = self._visited(child, name, x, taken)
+        for name in self._modules:
+            x = self._visited(self.get_submodule(name), name, x, taken)
         return [taken[point] for point in self.points]
 
     def _visited(self, module: nn.Module, path: str, x: Tensor, taken: dict[str, Tensor]) -> Tensor:
@@ -53,12 +53,12 @@ class Features(nn.Module):
             def visit(name: str, value: Tensor) -> Tensor:
                 if name == OWN:
                     return module.child(name, value)
-                return self._visited(module._modules[name], f"{path}.{name}", value, taken)
+                return self._visited(module.get_submodule(name), f"{path}.{name}", value, taken)
 
             x = module.run(module.plan, x, visit)
         else:
-            for name, child in module._modules.items():
-                x = self._visited(child, f"{path}.{name}", x, taken)
+            for name in module._modules:
+                x = self._visited(module.get_submodule(name), f"{path}.{name}", x, taken)
         if path in self.points:
             taken[path] = x
         return x
@@ -70,19 +70,25 @@ class Features(nn.Module):
 def features(net: nn.Module, strides: Sequence[int] = (4, 8, 16, 32), *, taps: Sequence[str] = ()) -> Features:
     """A module that gives the list of maps of ``net`` at these strides, then the values at these taps.
 
-    The map of a stride is the last one before the next reduction among those that leave the stem and the blocks: (N, C, about H / stride,
-    about W / stride).  A tap that stands in a repeated block is the last of them.  Weights are shared with ``net``; what comes after the
-    last point is left out.
-    Raises TransformError, naming the strides or taps that there are, for one that is missing, or for a net without ``net.arch``.
+    The map of a stride is the last one before the next reduction among those that leave the stem and the blocks:
+    (N, C, about H / stride, about W / stride).  A tap that stands in a repeated block is the last of them.  Weights are
+    shared with ``net``; what comes after the last point is left out.
+    Raises TransformError, naming the strides or taps that there are, for one that is missing, or for a net without
+    ``net.arch``.
     """
     arch = getattr(net, "arch", None)
     if not isinstance(arch, Architecture):
-        raise TransformError("features need the network's architecture", remedy="give what build(architecture) returned")
+        raise TransformError(
+            "features need the network's architecture", remedy="give what build(architecture) returned"
+        )
     by_stride = boundaries(arch)
     paths = {module.name: path for path, module in net.named_modules() if isinstance(module, layers.Tap)}
     widths = {layer.node.name: layer.leaves[0] for layer in layers_of(arch) if isinstance(layer.node, Tap)}
     by_tap = {name: (path, widths[name]) for name, path in paths.items()}
-    found = [_found(by_stride, stride, f"{arch.name} has no map of stride {stride!r} between its blocks") for stride in strides]
+    found = [
+        _found(by_stride, stride, f"{arch.name} has no map of stride {stride!r} between its blocks")
+        for stride in strides
+    ]
     found += [_found(by_tap, tap, f"{arch.name} has no tap named {tap!r}") for tap in taps]
     if not found:
         raise TransformError("no features were asked for", remedy="name at least one stride or tap")

@@ -25,16 +25,14 @@ def tensors_of(net: nn.Module) -> dict[str, Tensor]:
 def initialise(net: nn.Module, layers: Iterable[Layer], rules: Initialisation, seed: int) -> None:
     """Fill the tensors of these layers of ``net`` in place.
 
-    Kernels by ``rules``, gains 1, LayerScale its own start, biases and running means 0, running variances 1.  The same seed gives the
-    same values on every device; torch's global generator is neither used nor moved.  Tensors on the meta device stay as they are.
+    Kernels by ``rules``, gains 1, LayerScale its own start, biases and running means 0, running variances 1.  The
+    same seed gives the same values on every device; torch's global generator is neither used nor moved.
     """
-    generator = Generator().manual_seed(seed)
+    generator = Generator("cpu").manual_seed(seed)
     tensors: Mapping[str, Tensor] = tensors_of(net)
     for layer in layers:
         for weight in layer.node.weights(layer.enters):
-            tensor = tensors[joined(layer.path, weight.name)]
-            if not tensor.is_meta:
-                _fill(tensor, layer, weight, rules, generator)
+            _fill(tensors[joined(layer.path, weight.name)], layer, weight, rules, generator)
 
 
 def _fill(tensor: Tensor, layer: Layer, weight: Weight, rules: Initialisation, generator: Generator) -> None:

@@ -1,9 +1,13 @@
 """The modules that primitives become.
 
-Each is torch's own class or a thin subclass of it, so that tools which look for ``nn.Conv2d`` or ``nn.BatchNorm2d`` find them.
+Each is torch's own class or a thin subclass of it, so that tools which look for ``nn.Conv2d`` or ``nn.BatchNorm2d``
+find them.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,29 +19,27 @@ from vertebra.arch.shapes import pads
 _pads = pads.__wrapped__
 
 
-class Unfilled:
-    """Mixed into a torch module: its constructor leaves the tensors unfilled, since ``initialise`` or a file fills them.
+M = TypeVar("M", bound=nn.Module)
 
-    ``reset_parameters()`` called later does what torch's does.
+
+def unfilled(cls: type[M], *args: Any, **options: Any) -> M:
+    """``cls(*args, **options)`` with its tensors unfilled, for ``initialise`` or a file to fill.
+
+    The module is of ``cls`` itself, so whatever looks for torch's classes, even by their exact type, finds them.
     """
-
-    _constructed = False
-
-    def __init__(self, *args, **options) -> None:
-        super().__init__(*args, **options)
-        self.__dict__["_constructed"] = True
-
-    def reset_parameters(self) -> None:
-        if self._constructed:
-            super().reset_parameters()  # type: ignore[misc]
+    module: M = _quiet(cast(Any, cls))(*args, **options)
+    module.__class__ = cls
+    return module
 
 
-class Conv2d(Unfilled, nn.Conv2d):
-    """A convolution with explicit padding."""
+@cache
+def _quiet(cls: Any) -> Any:
+    """A subclass whose constructor fills nothing: ``reset_parameters`` is torch's hook for that."""
+    return type(cls.__name__, (cls,), {"reset_parameters": lambda self: None})
 
 
-class SameConv2d(Conv2d):
-    """A convolution padded as TensorFlow's ``SAME``: how much depends on the input's size, and an odd rest goes after."""
+class SameConv2d(nn.Conv2d):
+    """A convolution padded as TensorFlow's ``SAME``: how much depends on the input's size; an odd rest goes after."""
 
     def forward(self, x: Tensor) -> Tensor:
         top, bottom = _pads(x.shape[-2], self.kernel_size[0], self.stride[0], "same", self.dilation[0])
@@ -51,39 +53,28 @@ class SameConv2d(Conv2d):
         return f"{super().extra_repr()}, padding='same'"
 
 
-class Linear(Unfilled, nn.Linear):
+class Linear(nn.Linear):
     """A fully connected layer over the flattened input: (N, C) or (N, C, H, W) -> (N, out)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x.flatten(1), self.weight, self.bias)
 
 
-class BatchNorm2d(Unfilled, nn.BatchNorm2d):
-    """Batch normalisation of maps."""
-
-
-class BatchNorm1d(Unfilled, nn.BatchNorm1d):
-    """Batch normalisation of vectors."""
-
-
-class GroupNorm(Unfilled, nn.GroupNorm):
-    """Group normalisation of maps or vectors."""
-
-
-class LayerNorm2d(Unfilled, nn.LayerNorm):
+class LayerNorm2d(nn.LayerNorm):
     """Normalisation over the channels at each position: (N, C, H, W) or (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-class LayerScale(Unfilled, nn.Module):
+class LayerScale(nn.Module):
     """A learned gain for each channel."""
 
     def __init__(self, channels: int, start: float) -> None:
         super().__init__()
         self.start = start
         self.gamma = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         nn.init.constant_(self.gamma, self.start)

@@ -25,6 +25,7 @@ from vertebra.arch.primitives import (
 from vertebra.arch.shapes import UNKNOWN, Shape, elements, is_map, pads, pair
 from vertebra.errors import ShapeError
 from vertebra.nn import layers
+from vertebra.nn.layers import unfilled
 
 MODULES: Fold[Callable[..., nn.Module]] = Fold("modules", Primitive)
 """(node, shape that enters) -> module with unfilled tensors."""
@@ -51,9 +52,17 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 def _conv(node: Conv, shape: Shape) -> nn.Module:
     stride = pair(node.stride)
     padding = _fixed_padding(node)
-    cls = layers.SameConv2d if padding is None else layers.Conv2d
-    return cls(
-        shape[0], node.out, pair(node.kernel), stride, padding or 0, pair(node.dilation), node.groups, bias=node.bias
+    cls = layers.SameConv2d if padding is None else nn.Conv2d
+    return unfilled(
+        cls,
+        shape[0],
+        node.out,
+        pair(node.kernel),
+        stride,
+        padding or 0,
+        pair(node.dilation),
+        node.groups,
+        bias=node.bias,
     )
 
 
@@ -75,11 +84,11 @@ def _fixed_padding(node: Conv) -> tuple[int, int] | None:
 @MODULES.rule(Norm)
 def _norm(node: Norm, shape: Shape) -> nn.Module:
     if node.method == "group":
-        return layers.GroupNorm(node.groups_of(shape[0]), shape[0], node.eps)
+        return unfilled(nn.GroupNorm, node.groups_of(shape[0]), shape[0], node.eps)
     if node.method == "layer2d":
-        return layers.LayerNorm2d(shape[0], node.eps)
-    cls = layers.BatchNorm2d if is_map(shape) else layers.BatchNorm1d
-    return cls(shape[0], node.eps, node.momentum)
+        return unfilled(layers.LayerNorm2d, shape[0], node.eps)
+    cls = nn.BatchNorm2d if is_map(shape) else nn.BatchNorm1d
+    return unfilled(cls, shape[0], node.eps, node.momentum)
 
 
 @MODULES.rule(Act)
@@ -108,7 +117,7 @@ def _linear(node: Linear, shape: Shape) -> nn.Module:
     if UNKNOWN in shape:
         node.weights(shape)  # raises the ShapeError that says why
         raise ShapeError("Linear: the extent of its input is not known")
-    return layers.Linear(elements(shape), node.out, bias=node.bias)
+    return unfilled(layers.Linear, elements(shape), node.out, bias=node.bias)
 
 
 @MODULES.rule(PadChannels)
@@ -123,7 +132,7 @@ def _dropout(node: Dropout, shape: Shape) -> nn.Module:
 
 @MODULES.rule(LayerScale)
 def _layer_scale(node: LayerScale, shape: Shape) -> nn.Module:
-    return layers.LayerScale(shape[0], node.start)
+    return unfilled(layers.LayerScale, shape[0], node.start)
 
 
 @MODULES.rule(Identity)

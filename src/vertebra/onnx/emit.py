@@ -15,6 +15,7 @@ from vertebra.errors import ArchitectureError
 from vertebra.onnx.graph import FLOAT, UINT8, Graph, attributes
 from vertebra.onnx.network import Value, network
 from vertebra.onnx.resize import AT, resized
+from vertebra.onnx.sums import Sums
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -26,10 +27,12 @@ Weights = Mapping[str, NDArray[Any]]
 def emit(arch: Architecture, weights: Weights | None, preprocess: Preprocess, *, entry: Entry) -> ModelProto:
     """The network with its preprocessing inside: raw uint8 RGB pixels in, probabilities out.
 
-    ``entry="any"``: ``image`` uint8 [H, W, 3] of any size -> ``probabilities`` float32 [1, classes].  ``entry="sized"``: ``images`` uint8
-    [N, size, size, 3], resized before -> ``probabilities`` float32 [N, classes].  ``weights`` maps the names of ``state_dict`` to arrays;
-    with None they become inputs of the graph.  Raises WeightsError for weights of another network, ShapeError where the network
-    does not fit ``preprocess.size``, ArchitectureError where its channels or its head do not fit, MissingExtraError without onnx.
+    ``entry="any"``: ``image`` uint8 [H, W, 3] of any size -> ``probabilities`` float32 [1, classes].
+    ``entry="sized"``: ``images`` uint8 [N, size, size, 3], resized before -> ``probabilities`` float32 [N, classes].
+
+    ``weights`` maps the names of ``state_dict`` to arrays; with None they become inputs of the graph.  Raises
+    WeightsError for weights of another network, ShapeError where the network does not fit ``preprocess.size``,
+    ArchitectureError where its channels or its head do not fit, MissingExtraError without onnx.
     """
     if entry not in ENTRIES:
         raise ArchitectureError(f"unknown entry {entry!r}", allowed=", ".join(ENTRIES))
@@ -42,7 +45,7 @@ def emit(arch: Architecture, weights: Weights | None, preprocess: Preprocess, *,
     graph = Graph(arch.name, weights)
     pixels, batch = ENTRIES[entry](graph, preprocess)
     shape = (arch.channels, preprocess.size, preprocess.size)
-    logits = _vector(graph, arch, network(graph, arch, Value(_normalised(graph, pixels, preprocess), shape)))
+    logits = _vector(graph, arch, network(graph, arch, Value(normalise(graph, pixels, preprocess), shape)))
     graph.output(
         "probabilities", graph.op("Softmax", logits.name, at="", having=attributes(axis=1)), (batch, *logits.shape)
     )
@@ -64,37 +67,35 @@ def emit_body(arch: Architecture, weights: Weights | None, *, resolution: int | 
 def _any(graph: Graph, p: Preprocess) -> tuple[str, int | str]:
     """Planes float32 [1, 3, size, size] of one picture of any size, and the batch's extent."""
     image = graph.input("image", UINT8, ("H", "W", 3))
-    return graph.op("Unsqueeze", resized(graph, image, p), graph.constant((0,), at=AT), at=AT), 1
+    return Sums(graph, AT).unsqueeze(resized(graph, image, p), 0), 1
 
 
 def _sized(graph: Graph, p: Preprocess) -> tuple[str, int | str]:
     """Planes float32 [N, 3, size, size] of pictures that have the network's size, and the batch's extent."""
     images = graph.input("images", UINT8, ("N", p.size, p.size, 3))
-    planes = graph.op("Transpose", images, at=AT, having=attributes(perm=(0, 3, 1, 2)))
-    return graph.op("Cast", planes, at=AT, having=attributes(to=FLOAT)), "N"
+    sums = Sums(graph, AT)
+    return sums.as_float(sums.turn(images, (0, 3, 1, 2))), "N"
 
 
 ENTRIES = {"any": _any, "sized": _sized}
 
 
-def _normalised(graph: Graph, planes: str, p: Preprocess) -> str:
+def normalise(graph: Graph, planes: str, p: Preprocess) -> str:
     """Planes float32 [N, 3, S, S] of 0 to 255 to what the network takes, [N, C, S, S]: (pixel / 255 - mean) / std."""
+    sums = Sums(graph, AT)
     if p.colour == "grey":
-        planes = _grey(graph, planes)
+        planes = _grey(sums, planes)
     mean, std = np.asarray(p.mean, np.float64), np.asarray(p.std, np.float64)
     gain = (1 / (255 * std)).astype(np.float32)[:, None, None]
     bias = (-mean / std).astype(np.float32)[:, None, None]
-    scaled = graph.op("Mul", planes, graph.constant(gain, at=AT), at=AT)
-    return graph.op("Add", scaled, graph.constant(bias, at=AT), at=AT)
+    return sums.add(sums.mul(planes, gain), bias)
 
 
-def _grey(graph: Graph, planes: str) -> str:
+def _grey(sums: Sums, planes: str) -> str:
     """Pillow's L, (19595 R + 38470 G + 7471 B + 32768) >> 16; whole numbers below 2^24 are exact in float32."""
     parts = np.array([19595, 38470, 7471], np.float32).reshape(1, 3, 1, 1)
-    mixed = graph.op("Mul", planes, graph.constant(parts, at=AT), at=AT)
-    total = graph.op("ReduceSum", mixed, graph.constant((1,), at=AT), at=AT)
-    total = graph.op("Add", total, graph.constant(32768.0, at=AT), at=AT)
-    return graph.op("Floor", graph.op("Mul", total, graph.constant(1 / 65536, at=AT), at=AT), at=AT)
+    mixed = sums.total(sums.mul(planes, parts), 1)
+    return sums.floor(sums.mul(sums.add(mixed, 32768.0), 1 / 65536))
 
 
 def _vector(graph: Graph, arch: Architecture, value: Value) -> Value:

@@ -35,7 +35,7 @@ Extent = int | str | None
 class Graph:
     """Nodes, weights and constants of one ONNX graph.
 
-    ``weights`` maps names to arrays.  With None every weight becomes an input of the graph instead: valid, and quick to make.
+    ``weights`` maps names to arrays.  With None every weight becomes an input of the graph: valid, and quick to make.
     Raises MissingExtraError where the onnx package is not installed.
     """
 

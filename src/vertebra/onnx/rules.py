@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Site(NamedTuple):
-    """Where a primitive stands: its path, the value that arrives, and the shapes (C, H, W) or (C,) that enter and leave."""
+    """Where a primitive stands: its path, the value that arrives, and the shapes that enter and leave."""
 
     path: str
     value: str
@@ -87,7 +87,7 @@ def _conv_attributes(node: Conv, enters: Shape) -> tuple[AttributeProto, ...]:
 
 
 def _conv_pads(node: Conv, enters: Shape) -> tuple[int, ...]:
-    """Zeros at the (top, left, bottom, right).  Extents are known here, so TensorFlow's rule too becomes four numbers."""
+    """Zeros at the (top, left, bottom, right): extents are known, so TensorFlow's rule too becomes four numbers."""
     (kh, kw), (sh, sw), (dh, dw) = pair(node.kernel), pair(node.stride), pair(node.dilation)
     ph, pw = node.padding if isinstance(node.padding, tuple) else (node.padding, node.padding)
     top, bottom = pads(enters[1], kh, sh, ph, dh)
@@ -106,7 +106,7 @@ def _batch_norm(graph: Graph, node: Norm, site: Site) -> str:
 
 
 def _group_norm(graph: Graph, node: Norm, site: Site) -> str:
-    """Over each group laid out in a row.  (ONNX's own GroupNormalization takes no vectors, and changed its meaning in version 21.)"""
+    """Over each group laid out in a row; ONNX's GroupNormalization takes no vectors, and changed in version 21."""
     at = site.path
     gain, bias = _tensors(graph, node, site, spread=True)
     groups = node.groups_of(site.enters[0])

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 
 class Average:
-    """An exponential moving average of every floating parameter and buffer (Polyak and Juditsky 1992; Tan and Le 2019, section 5.2).
+    """An exponential moving average of every floating parameter and buffer (Polyak and Juditsky 1992; Tan and Le
+    2019, section 5.2).
 
-    The decay begins small, min(decay, (1 + n) / (10 + n)) after n updates, so that the start is forgotten.  Running statistics
-    of normalisations are averaged alike; counters are copied.
+    The decay begins small, min(decay, (1 + n) / (10 + n)) after n updates, so that the start is forgotten.  Running
+    statistics of normalisations are averaged alike; counters are copied.
     """
 
     def __init__(self, net: nn.Module, decay: float) -> None:

@@ -1,7 +1,7 @@
 """The random numbers of an epoch: order, translations, flips, angles.  A function of (seed, epoch) alone.
 
-Every picture's draws belong to its index, so they do not depend on the batch size, on where a run was interrupted, or on the
-global generator.
+Every picture's draws belong to its index, so they do not depend on the batch size, on where a run was interrupted, or
+on the global generator.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ PIXELS_AT_ONCE = 1 << 22
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Fractions are in 0..1.  ``loss`` is the mean cross-entropy (natural logarithm, no smoothing).
 
-    ``per_class``: the accuracy of each class by name, None for a class without a picture here.  ``confusion[t][p]`` counts pictures of
-    class t taken for p.  ``probabilities``: float32[N, classes], in the order of the pictures.
+    ``per_class``: the accuracy of each class by name, None for a class without a picture here.  ``confusion[t][p]``
+    counts pictures of class t taken for p.  ``probabilities``: float32[N, classes], in the order of the pictures.
     """
 
     top1: float
@@ -63,7 +63,8 @@ def judged(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequ
         top1=float(right.sum() / len(labels)),
         loss=float(np.mean(np.log(total) - wide[np.arange(len(labels)), labels])),
         per_class={
-            name: float(right[index] / of_class[index]) if of_class[index] else None for index, name in enumerate(classes)
+            name: float(right[index] / of_class[index]) if of_class[index] else None
+            for index, name in enumerate(classes)
         },
         confusion=tuple(tuple(int(value) for value in row) for row in confusion),
         probabilities=(np.exp(wide) / total[:, None]).astype(np.float32),

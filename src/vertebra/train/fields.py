@@ -59,7 +59,9 @@ def allowed(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return ", ".join(repr(value) for value in get_args(hint))
     if get_origin(hint) is not Annotated:
-        return {bool: "true or false", int: "an integer", float: "a number"}.get(hint, getattr(hint, "__name__", str(hint)))
+        return {bool: "true or false", int: "an integer", float: "a number"}.get(
+            hint, getattr(hint, "__name__", str(hint))
+        )
     base, meta = get_args(hint)[:2]
     low = f"from {meta.ge:g}" if meta.ge is not None else f"above {meta.gt:g}"
     high = f"to {meta.le:g}" if meta.le is not None else f"below {meta.lt:g}"

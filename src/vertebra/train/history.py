@@ -13,8 +13,9 @@ from vertebra.train.tuning import Setting
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """A point of a learning curve.
 
-    ``step`` and ``epoch`` (a fraction where a step ends inside one) count from the first cycle, ``seconds`` is of training so far,
-    all cycles together.  ``train_loss`` is the mean since the point before, ``val_*`` are None without a validation part.
+    ``step`` and ``epoch`` (a fraction where a step ends inside one) count from the first cycle, ``seconds`` is of
+    training so far, all cycles together.  ``train_loss`` is the mean since the point before, ``val_*`` are None
+    without a validation part.
     """
 
     step: int

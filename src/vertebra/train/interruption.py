@@ -10,13 +10,31 @@ from types import FrameType
 
 
 class Interruption:
-    """Whether the user has asked to stop.  A second Ctrl-C raises KeyboardInterrupt at once."""
+    """Whether the user has asked to stop.
+
+    While ``patient`` the first Ctrl-C waits for :meth:`check`; a second one, and any where steps are slow, raises
+    KeyboardInterrupt at once. ``whole`` says whether the weights stand between two steps.
+    """
 
     def __init__(self) -> None:
         self.asked = False
+        self.patient = True
+        self.whole = True
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if the user has asked to stop."""
+        if self.asked:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def torn(self) -> Iterator[None]:
+        """Around a step; if it does not come to its end, ``whole`` stays False."""
+        self.whole = False
+        yield
+        self.whole = True
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked or not self.patient:
             raise KeyboardInterrupt
         self.asked = True
 

@@ -13,7 +13,8 @@ M_MMAP_THRESHOLD = -3
 def keep_freed_memory() -> bool:
     """Tells glibc to serve large blocks from its heap and to give nothing back; True where that was done.
 
-    For the whole process, from now on; it may hold as much memory as it ever used.  Elsewhere than on glibc it does nothing.
+    For the whole process, from now on; it may hold as much memory as it ever used.  Elsewhere than on glibc it does
+    nothing.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -21,8 +21,8 @@ from vertebra.train.draws import Draws
 class Pixels:
     """Pictures uint8[N, S, S, C] and labels int64[N] on a device.
 
-    Made of uint8[N, S, S, 3] (RGB; array or tensor) and labels in 0..classes-1; where ``preprocess`` wants grey, that is
-    done here, once.  Raises :class:`DataError` for shapes or labels that do not fit.
+    Made of uint8[N, S, S, 3] (RGB; array or tensor) and labels in 0..classes-1; where ``preprocess`` wants grey, that
+    is done here, once.  Raises :class:`DataError` for shapes or labels that do not fit.
     """
 
     def __init__(
@@ -56,7 +56,8 @@ class Pixels:
         return len(self.labels)
 
     def batch(self, indices: Tensor, draws: Draws | None = None, border: str = "reflect") -> Tensor:
-        """float32[B, C, S, S] in channels_last memory: these pictures, changed by their draws where given, normalised."""
+        """float32[B, C, S, S] in channels_last memory: these pictures, changed by their draws where given,
+        normalised."""
         if draws is None:
             return self._normalised(self._floats(self.images[indices]))
         moved = draws.to(self.device)

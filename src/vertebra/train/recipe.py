@@ -50,8 +50,8 @@ OPTIMISERS: dict[str, type[Sgd] | type[AdamW]] = {"sgd": Sgd, "adamw": AdamW}
 class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Random changes of the training pictures, drawn anew for every picture in every epoch.
 
-    ``crop``: largest translation along each axis, in px of the network's side; ``border`` says what comes in there and in a
-    rotated corner.  ``flip``: left and right exchanged with probability 1/2.  ``rotation``: largest angle to
+    ``crop``: largest translation along each axis, in px of the network's side; ``border`` says what comes in there
+    and in a rotated corner.  ``flip``: left and right exchanged with probability 1/2.  ``rotation``: largest angle to
     either side, degrees.  ``scale``: the largest relative change of size, to either side.
     """
 
@@ -73,11 +73,11 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a network is trained.  Raises :class:`RecipeError` naming the field and what is allowed.
 
-    ``batch``: pictures a step (an epoch is cut into batches of nearly equal size, at most this).  ``warmup``: the fraction of
-    a cycle's steps in which the learning rate rises.  ``label_smoothing``: Szegedy et al. 2016, section 7.
-    ``mixup``: alpha of Zhang et al. 2018 (0: off).  ``ema``: decay of the running average of the weights, which is what
-    is then evaluated and kept (0: off).  ``precision`` and ``layout``: ``"auto"`` is chosen by a short measurement
-    for each network on its device.
+    ``batch``: pictures a step (an epoch is cut into batches of nearly equal size, at most this).  ``warmup``: the
+    fraction of a cycle's steps in which the learning rate rises.  ``label_smoothing``: Szegedy et al. 2016, section
+    7. ``mixup``: alpha of Zhang et al. 2018 (0: off).  ``ema``: decay of the running average of the weights, which is
+    what is then evaluated and kept (0: off).  ``precision`` and ``layout``: ``"auto"`` is chosen by a short
+    measurement for each network on its device.
     """
 
     batch: Annotated[int, Meta(ge=2, le=65536)] = 128
@@ -87,7 +87,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     augmentation: Augmentation = Augmentation()
     mixup: Annotated[float, Meta(ge=0, le=10)] = 0.0
     ema: Fraction = 0.0
-    seed: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**53)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
 
@@ -153,6 +153,6 @@ def recipe_for(facts: Facts, *, seed: int = 0) -> Recipe:
     else:
         augmentation = Augmentation(crop=crop, flip=facts.mirrors)
     # Enough steps in an epoch for the running statistics to settle.
-    batch = 128 if facts.images >= 128 * 32 else max(16, min(128, 1 << (max(facts.images, 1) // 16).bit_length() - 1))
+    batch = next((size for size in (128, 64, 32) if facts.images >= 32 * size), 16)
     # The peak goes with the batch (Goyal et al. 2017, section 2.1).
     return Recipe(batch=batch, optimiser=Sgd(learning_rate=0.2 * batch / 128), augmentation=augmentation, seed=seed)

@@ -33,8 +33,8 @@ class Revision(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """How long a cycle is.
 
-    A budget in seconds becomes steps by measurement, and is measured again as the cycle goes on; every revision is kept,
-    so that a run with the same plan takes the same steps with the same learning rates whatever its speed.
+    A budget in seconds becomes steps by measurement, and is measured again as the cycle goes on; every revision is
+    kept, so that a run with the same plan takes the same steps with the same learning rates whatever its speed.
     """
 
     revisions: tuple[Revision, ...]
@@ -42,7 +42,9 @@ class Plan(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         steps = [revision.step for revision in self.revisions]
         if not steps or steps[0] != 0 or steps != sorted(steps) or any(r.steps <= r.step for r in self.revisions):
-            raise RecipeError("a plan's revisions must begin at step 0, rise, and end later than they begin", where="plan")
+            raise RecipeError(
+                "a plan's revisions must begin at step 0, rise, and end later than they begin", where="plan"
+            )
 
     @classmethod
     def of(cls, steps: int) -> Plan:

@@ -16,7 +16,7 @@ from vertebra.errors import WeightsError
 def read(path: str | Path) -> Mapping[str, np.ndarray[Any, Any]]:
     """Every tensor of a safetensors file by name.
 
-    Raises WeightsError for a file that is missing, broken or not safetensors, and for a type that NumPy lacks (bfloat16).
+    Raises WeightsError for a file that is missing, broken or not safetensors, and for bfloat16, which NumPy lacks.
     """
     with opened(path, "np") as file:
         try:
@@ -36,7 +36,7 @@ def opened(path: str | Path, framework: Literal["np", "pt"]) -> Iterator[Any]:
     except OSError as error:
         raise WeightsError(f"cannot be read: {error.strerror}", where=str(path)) from None
     try:
-        with safe_open(path, framework) as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework) as file:
             yield file
     except (SafetensorError, OSError) as error:
         raise WeightsError(

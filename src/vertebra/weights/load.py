@@ -23,11 +23,12 @@ Source = Callable[[str], Mapping[str, Tensor]]
 def load(arch: Architecture, weights: str | Path, *, classes: int | None = None, seed: int = 0) -> nn.Module:
     """The network of ``arch`` with these weights, in evaluation mode.
 
-    ``weights`` is ``"file:PATH"`` or a Path to a safetensors file of ours.  Its values are mapped from the file, not copied: don't write
-    into the file while the network lives (``save`` replaces it, which is safe); training does not change the file.
-    With ``classes`` the file's classifier may have another number of them: it is then replaced by a new one, initialised with ``seed``.
-    Raises WeightsError for a file that is missing or broken, an unknown source, names or shapes that are not the architecture's, and
-    values that are not finite; TransformError for ``classes`` without a classifier.
+    ``weights`` is ``"file:PATH"`` or a Path to a safetensors file of ours.  Its values are mapped from the file, not
+    copied: don't write into the file while the network lives (``save`` replaces it, which is safe); training does not
+    change the file.  With ``classes`` the file's classifier may have another number of them: it is then replaced by a
+    new one, initialised with ``seed``.
+    Raises WeightsError for a file that is missing or broken, an unknown source, names or shapes that are not the
+    architecture's, and values that are not finite; TransformError for ``classes`` without a classifier.
     """
     where, tensors = _tensors(weights)
     wanted = arch if classes is None else arch.with_classes(classes)

@@ -28,8 +28,8 @@ def slots(net: nn.Module) -> Slots:
 def assign(net: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Put ``tensors`` themselves, not copies, into ``net``, converted only where a type differs.
 
-    Raises WeightsError, which names ``where`` they come from, unless names and shapes are exactly the network's and every value is
-    finite; then nothing has changed.
+    Raises WeightsError, which names ``where`` they come from, unless names and shapes are exactly the network's and
+    every value is finite; then nothing has changed.
     """
     places = slots(net)
     _same_names(places.keys(), tensors.keys(), where)
@@ -63,18 +63,18 @@ def _same_shapes(places: Slots, tensors: Mapping[str, Tensor], where: str) -> No
         if expected is not None and expected.shape != tensors[path].shape:
             wrong.append(f"{path} is {tuple(tensors[path].shape)} for {tuple(expected.shape)}")
     if wrong:
-        what = f"{len(wrong)} tensors have a wrong shape: {_some(wrong)}"
-        raise WeightsError(what, where=where, remedy="check width, classes and channels of the architecture")
+        remedy = "check width, classes and channels of the architecture"
+        raise WeightsError(f"wrong shapes: {_some(wrong)}", where=where, remedy=remedy)
 
 
 def _finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    # A finite sum has finite terms, and costs one pass; only a sum that is not finite (overflow too) is looked at again.
+    # A finite sum has finite terms, and costs one pass; a sum that is not finite (overflow too) is looked at again.
     floats = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
     if not floats or torch.isfinite(torch.stack([tensor.sum(dtype=torch.float32) for tensor in floats.values()])).all():
         return
     broken = [name for name, tensor in floats.items() if not torch.isfinite(tensor).all()]
     if broken:
-        raise WeightsError(f"{len(broken)} tensors hold NaN or infinity: {_some(broken)}", where=where)
+        raise WeightsError(f"NaN or infinity in {_some(broken)}", where=where)
 
 
 def _some(names: list[str]) -> str:

@@ -18,7 +18,8 @@ from vertebra.errors import OutputError
 def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], path: str | Path) -> None:
     """Write a network's parameters and buffers, or a mapping of names to arrays, as safetensors.
 
-    The file is written under a temporary name beside it and renamed, so that ``path`` holds the old content or the new, whole.
+    The file is written under a temporary name beside it and renamed, so that ``path`` holds the old content or the
+    new, whole.
     Raises OutputError where it cannot be written.
     """
     path = Path(path)
@@ -36,7 +37,7 @@ def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], p
 
 
 def _plain(value: Tensor | np.ndarray) -> Tensor:
-    """A tensor in the order of its indices: a layout such as channels_last is of the running network, not of the file."""
+    """A tensor in the order of its indices; channels_last is a layout of the running network, not of files."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
     return value.detach().contiguous()

@@ -39,7 +39,7 @@ def entry(name: str) -> tuple[Family, Entry]:
     """A name's family and published facts; raises UnknownNameError with the nearest names."""
     known = _by_name()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 3, cutoff=0.4)
+        near = difflib.get_close_matches(name, known, 3, cutoff=0)
         raise UnknownNameError(
             f"unknown architecture {name!r}",
             allowed=f"{', '.join(near)}, ..." if near else None,

@@ -41,12 +41,16 @@ class DenseTransition(Block, frozen=True):
     ::
 
         x -> norm -> act -> conv 1x1 (theta * C) -> average pool 2x2/2 -> out
+
+    The pool has the size of its ``stride``; there is none with a stride of 1.
     """
 
     compression: Annotated[float, Meta(gt=0, le=1)] = 0.5
     norm: Norm = Norm()
     act: Act = Act()
+    stride: Positive = 2
 
     def layers(self, channels: int) -> Node:
         out = max(1, int(channels * self.compression))
-        return seq(NormActConv(out, norm=self.norm, act=self.act), pool=Pool("average", 2, 2))
+        conv = NormActConv(out, norm=self.norm, act=self.act)
+        return seq(conv, pool=Pool("average", self.stride, self.stride)) if self.stride > 1 else conv

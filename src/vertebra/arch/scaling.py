@@ -1,0 +1,55 @@
+"""Width and depth multipliers of nodes and stages."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from vertebra.arch.node import Node
+from vertebra.arch.rewriting import widths, with_widths
+from vertebra.arch.rounding import Rounding
+from vertebra.arch.stage import Stage
+from vertebra.errors import TransformError
+
+Multiplier = Annotated[float, Meta(gt=0, le=16)]
+
+
+def multiplier(name: str, value: float) -> float:
+    """A multiplier as a float; raises TransformError where it is none."""
+    try:
+        return msgspec.convert(value, Multiplier)
+    except msgspec.ValidationError:
+        raise TransformError(
+            f"a {name} multiplier of {value!r}",
+            allowed="a number above 0, at most 16",
+            remedy="for pixels use with_resolution(240)" if name == "resolution" else None,
+        ) from None
+
+
+def suffixed(name: str, width: float, depth: float, resolution: float) -> str:
+    """The name of a scaled network: ``resnet50-w0.5-d2``."""
+    parts = (("w", width), ("d", depth), ("r", resolution))
+    return name + "".join(f"-{letter}{value:.3g}" for letter, value in parts if value != 1)
+
+
+def stage_scaled(stage: Stage, rounding: Rounding, width: float, depth: float) -> Stage:
+    """A stage with its widths rounded by the family's rule and its depth rounded up."""
+    entry = stage.entry and widened(stage.entry, rounding, width)
+    return _stage(widened(stage.block, rounding, width), math.ceil(round(stage.depth * depth, 6)), entry)
+
+
+@lru_cache(maxsize=1 << 14)
+def _stage(block: Node, depth: int, entry: Node | None) -> Stage:
+    """The stage; scaled networks share theirs, so that folds meet them again."""
+    return Stage(block, depth, entry)
+
+
+def widened(node: Node, rounding: Rounding, width: float) -> Node:
+    """A node with every channel count within it times ``width``."""
+    if width == 1:
+        return node
+    return with_widths(node, tuple(rounding.scaled(channels, width) for channels in widths(node)))

@@ -1,0 +1,33 @@
+"""A stage: copies of a block at one resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vertebra.arch.node import Node
+from vertebra.arch.record import Depth, Record
+from vertebra.arch.strides import without_stride
+
+
+class Stage(Record, frozen=True):
+    """``depth`` copies of a block, the first one with the block's stride, the rest with stride 1.
+
+    ``entry`` stands once before them: DenseNet's transition.
+    """
+
+    block: Node
+    depth: Depth = 1
+    entry: Node | None = None
+
+    def nodes(self) -> Iterator[tuple[str, Node]]:
+        """The stage's nodes in order with their names: ``entry``, ``0``, ``1``, ..."""
+        if self.entry is not None:
+            yield "entry", self.entry
+        yield "0", self.block
+        for index in range(1, self.depth):
+            yield str(index), self.rest
+
+    @property
+    def rest(self) -> Node:
+        """The block as it stands from the second copy on: with stride 1."""
+        return without_stride(self.block)

@@ -1,0 +1,122 @@
+"""Successive halving: the same seconds for everyone, the better half goes on, for twice as long.
+
+Jamieson and Talwalkar 2016 (arXiv:1502.07943, algorithm 1), with seconds as the resource.  A round is one cosine cycle,
+so that a candidate is judged with its learning rate brought down, and the next round goes on from its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from vertebra.fitting.layout import Plan
+from vertebra.fitting.measuring import Measured
+from vertebra.report.study import Point, Rung
+from vertebra.train.history import History
+from vertebra.train.loop import Trainer
+
+LEAST_EPOCHS = 6
+"""A candidate that could not see the data this often in the final training is too large for the time."""
+MOST = 8
+LEAST_SECONDS = 2.5
+"""Of a candidate in the first round."""
+
+
+class Contender(msgspec.Struct, kw_only=True):
+    """A candidate that is trained."""
+
+    measured: Measured
+    trainer: Trainer
+
+    @property
+    def plan(self) -> Plan:
+        """What it is."""
+        return self.measured.plan
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """Its rounds so far."""
+        return tuple(
+            Rung(round=number, seconds=last.seconds, epochs=last.epoch, val_accuracy=last.val_accuracy or 0.0)
+            for number, history in enumerate(self.trainer.histories, 1)
+            for last in history.points[-1:]
+        )
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Its learning curve."""
+        return tuple(
+            Point(
+                epoch=point.epoch,
+                seconds=point.seconds,
+                train_loss=point.train_loss,
+                val_accuracy=point.val_accuracy,
+                val_loss=point.val_loss,
+                learning_rate=point.learning_rate,
+            )
+            for history in self.trainer.histories
+            for point in history.points
+        )
+
+
+def contenders(measured: Sequence[Measured], *, count: int, images: int, seconds: float) -> list[Measured]:
+    """At most ``count`` candidates that fit, the largest affordable one of each family first, then the next ones.
+
+    Affordable: LEAST_EPOCHS passes over ``images`` pictures within ``seconds``, taking a picture's training to cost about
+    what the network's latency is.
+    """
+    families: dict[str, list[Measured]] = {}
+    for one in measured:
+        if one.fits:
+            families.setdefault(one.plan.family, []).append(one)
+    for members in families.values():
+        members.sort(key=lambda one: _preference(one, images, seconds), reverse=True)
+    chosen: list[Measured] = []
+    place = 0
+    while len(chosen) < count and any(len(members) > place for members in families.values()):
+        ranked = [members[place] for members in families.values() if len(members) > place]
+        chosen += sorted(ranked, key=lambda one: _preference(one, images, seconds), reverse=True)
+        place += 1
+    return chosen[:count]
+
+
+def _preference(one: Measured, images: int, seconds: float) -> tuple[bool, float]:
+    epochs = seconds / (images * one.latency.network_ms / 1e3)
+    affordable = epochs >= LEAST_EPOCHS
+    # Among affordable networks the larger, among the others the cheaper.
+    return affordable, one.plan.macs if affordable else -one.latency.network_ms
+
+
+def rounds_for(seconds: float) -> tuple[int, ...]:
+    """How many candidates each round has, for so many seconds in all: 8, 4, 2 where time allows, at least 4, 2."""
+    first = max(4, min(MOST, int(seconds / 2 / LEAST_SECONDS)))
+    sizes = [first]
+    while sizes[-1] > 3:
+        sizes.append(-(-sizes[-1] // 2))
+    return tuple(sizes)
+
+
+Cycle = Callable[[Contender, float, str], History]
+"""Train a contender for so many seconds, under this heading."""
+
+
+def halve(field: list[Contender], round_seconds: Sequence[float], cycle: Cycle) -> Contender:
+    """The best contender after all rounds; ``round_seconds`` are each one's seconds in each round.
+
+    Rounds that a contender has behind it (a resumed job) are not repeated.
+    """
+    for number, seconds in enumerate(round_seconds):
+        for place, contender in enumerate(field, 1):
+            if len(contender.trainer.histories) <= number:
+                cycle(contender, seconds, f"round {number + 1}, {place} of {len(field)}: {contender.plan.name}")
+        field = sorted(field, key=lambda one: merit(one, number), reverse=True)
+        if number + 1 < len(round_seconds):
+            field = field[: -(-len(field) // 2)]
+    return field[0]
+
+
+def merit(contender: Contender, number: int) -> tuple[float, float]:
+    """Validation accuracy after a round; the lower loss decides between equals."""
+    last = contender.trainer.histories[number].points[-1]
+    return (last.val_accuracy or 0.0, -(last.val_loss if last.val_loss is not None else float("inf")))

@@ -1,0 +1,130 @@
+"""What the steps of a job share: the data, the pixels at each size, the trainers, the clock, whoever watches."""
+
+from __future__ import annotations
+
+from vertebra.data.load import load
+from vertebra.data.preprocess import Preprocess
+from vertebra.errors import DataError
+from vertebra.fitting.console import Advance, Watcher
+from vertebra.fitting.halving import Contender
+from vertebra.fitting.looking import Look
+from vertebra.fitting.measuring import Measured
+from vertebra.fitting.run_folder import RunFolder
+from vertebra.fitting.steps import Stopwatch
+from vertebra.nn import build
+from vertebra.train.device import device_named
+from vertebra.train.history import History, Point
+from vertebra.train.loop import Saving, Trainer
+from vertebra.train.observer import Status
+from vertebra.train.pixels import Pixels
+from vertebra.train.recipe import Facts, Recipe, recipe_for
+from vertebra.train.tuning import Setting
+
+MOST_PIXELS = 6 << 30
+"""Bytes of pictures that are kept in memory at the network's size."""
+EVALUATIONS = 12
+"""Of the last cycle: enough points for a curve."""
+
+
+class Job:
+    """One job under way."""
+
+    def __init__(self, look: Look, folder: RunFolder, watch: Stopwatch, watcher: Watcher) -> None:
+        self.look = look
+        self.folder = folder
+        self.watch = watch
+        self.watcher = watcher
+        self.device = device_named()
+        self._pixels: dict[Preprocess, tuple[Pixels, Pixels]] = {}
+
+    def recipe(self, size: int) -> Recipe:
+        """The recipe that was given, or the default for these data at this size."""
+        if self.folder.request.recipe is not None:
+            return Recipe.from_json(self.folder.request.recipe)
+        facts = Facts(
+            images=len(self.look.dataset.parts["train"]),
+            size=size,
+            classes=len(self.look.dataset.classes),
+            source_size=self.look.side,
+            grey=self.look.inspection.grey,
+        )
+        return recipe_for(facts, seed=self.folder.request.seed)
+
+    def pixels(self, size: int) -> tuple[Pixels, Pixels]:
+        """Training and validation pictures at a size, decoded once."""
+        preprocess = self.look.preprocess(size)
+        if preprocess not in self._pixels:
+            dataset = self.look.dataset
+            parts = [dataset.parts["train"], dataset.parts["val"]]
+            needed = 3 * size * size * sum(map(len, parts))
+            if needed > MOST_PIXELS:
+                raise DataError(
+                    f"{needed / 2**30:.1f} GiB of pictures at {size} px do not fit the memory set aside",
+                    where=dataset.root,
+                    allowed=f"{MOST_PIXELS >> 30} GiB",
+                    remedy="take fewer pictures or a smaller resolution",
+                )
+            loaded = []
+            for samples, name in zip(parts, ("training", "validation"), strict=True):
+                with self.watcher.task(f"loading {name} pictures at {size} px") as advance:
+                    arrays = load(dataset, samples, preprocess, progress=lambda d, t: advance(d, t, ""))
+                loaded.append(Pixels(*arrays, preprocess, device=self.device))
+            self._pixels[preprocess] = (loaded[0], loaded[1])
+        return self._pixels[preprocess]
+
+    def forget_pixels(self, but: int) -> None:
+        """Free the pictures at every other size."""
+        kept = self.look.preprocess(but)
+        self._pixels = {key: value for key, value in self._pixels.items() if key == kept}
+
+    def contender(self, measured: Measured) -> Contender:
+        """A candidate with its trainer; where the job was stopped, as its checkpoint left it."""
+        plan = measured.plan
+        train, val = self.pixels(plan.resolution)
+        path = self.folder.checkpoint(plan.name)
+        trainer = Trainer(
+            build(plan.arch, seed=self.folder.request.seed),
+            self.recipe(plan.resolution),
+            train,
+            val,
+            classes=self.look.dataset.classes,
+            saving=Saving(path=path, remedy=self.folder.remedy),
+        )
+        if path.is_file():
+            with self.watcher.task(f"going on with {plan.name}") as advance:
+                trainer.observer = Bar(advance)
+                trainer.resume(path)
+        return Contender(measured=measured, trainer=trainer)
+
+    def cycle(self, contender: Contender, seconds: float, heading: str, evaluations: int = 1) -> History:
+        """One cycle under a bar."""
+        with self.watcher.task(heading) as advance:
+            contender.trainer.observer = Bar(advance)
+            return contender.trainer.cycle(seconds=seconds, evaluations=evaluations)
+
+    def cycle_epochs(self, contender: Contender, epochs: float, heading: str, evaluations: int = 1) -> History:
+        """One cycle of so many passes over the data."""
+        with self.watcher.task(heading) as advance:
+            contender.trainer.observer = Bar(advance)
+            return contender.trainer.cycle(epochs=epochs, evaluations=evaluations)
+
+
+class Bar:
+    """A trainer's observer that moves a bar."""
+
+    def __init__(self, advance: Advance) -> None:
+        self.advance = advance
+        self.said = ""
+
+    def loading(self, done: int, total: int) -> None:
+        self.advance(done, total, "")
+
+    def tuned(self, setting: Setting) -> None:
+        self.said = f"{setting.precision}, {setting.layout}"
+
+    def stepped(self, status: Status) -> None:
+        self.advance(status.step, status.steps, f"epoch {status.epoch:.1f}  {self.said}")
+
+    def evaluated(self, point: Point) -> None:
+        if point.val_accuracy is not None:
+            self.said = f"validation {100 * point.val_accuracy:.1f}%"

@@ -1,0 +1,132 @@
+"""Training one network that was chosen, and packing it like a winner of fit()."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vertebra.arch.architecture import Architecture
+from vertebra.arch.codec import to_json
+from vertebra.bundle.folder import check_output
+from vertebra.costs.budget import Budgets
+from vertebra.costs.count import cost
+from vertebra.errors import Interrupted, RecipeError
+from vertebra.fitting.console import Quiet, Watcher
+from vertebra.fitting.fit import MINUTES, output_for, seconds_left
+from vertebra.fitting.halving import Contender
+from vertebra.fitting.job import EVALUATIONS, Job
+from vertebra.fitting.layout import Plan
+from vertebra.fitting.looking import Look, look
+from vertebra.fitting.measuring import Measured, measure
+from vertebra.fitting.packing import FitResult, pack
+from vertebra.fitting.run_folder import Request, RunFolder, Timed
+from vertebra.fitting.steps import Stopwatch
+from vertebra.train.device import use_own_cores
+from vertebra.train.memory import keep_freed_memory
+from vertebra.train.recipe import Recipe
+
+
+def train_bundle(
+    arch: Architecture,
+    data: str | Path,
+    *,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    resolution: int | None = None,
+    recipe: str | Path | Recipe | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    force: bool = False,
+    resume: bool = False,
+    skip_bad: bool = False,
+    watcher: Watcher | None = None,
+) -> FitResult:
+    """Train an architecture for so many ``minutes`` (of the whole job) or ``epochs``, and pack it as a bundle.
+
+    The classifier becomes the data's; ``resolution`` in px is the architecture's own by default.  ``recipe`` is a value
+    or a ``recipe.json``.  Raises as :func:`vertebra.fit` does, and RecipeError for a recipe or a length that makes no sense.
+    """
+    if minutes is not None and epochs is not None:
+        raise RecipeError("both minutes and epochs are given", allowed="one of them")
+    watcher = watcher or Quiet()
+    sized = arch if resolution is None else arch.with_resolution(resolution)
+    request = Request(
+        data=str(data),
+        budgets=Budgets(),
+        minutes=MINUTES if minutes is None and epochs is None else minutes,
+        epochs=epochs,
+        seed=seed,
+        skip_bad=skip_bad,
+        architecture=to_json(sized),
+        recipe=_text(recipe),
+    )
+    place = output_for(f"{Path(str(data)).name.split('.')[0]}-{arch.name}", out)
+    watch = Stopwatch()
+    check_output(place, force=force or resume)
+    use_own_cores()
+    keep_freed_memory()
+    with watch.step("looking at the data"):
+        seen = look(request.data, seed=seed, skip_bad=skip_bad, watcher=watcher)
+    plan = _plan(sized, seen)
+    job = Job(seen, RunFolder.opened(place, request, force=force, resume=resume), watch, watcher)
+    try:
+        measured = _measured(job, plan)
+        with watch.step("training"):
+            contender = job.contender(measured)
+            _trained(job, contender)
+        return pack(job, contender, [measured], [contender], force=force or resume)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped", remedy=job.folder.remedy) from None
+
+
+def _text(recipe: str | Path | Recipe | None) -> str | None:
+    """The recipe as JSON; read here, so that a fault in it is found before anything else is done."""
+    if recipe is None:
+        return None
+    if isinstance(recipe, Recipe):
+        return recipe.to_json().decode()
+    try:
+        text = Path(recipe).read_bytes()
+    except OSError as error:
+        raise RecipeError(f"cannot be read: {error.strerror}", where=str(recipe)) from None
+    return Recipe.from_json(text, where=str(recipe)).to_json().decode()
+
+
+def _plan(arch: Architecture, seen: Look) -> Plan:
+    fitted = arch.with_classes(len(seen.dataset.classes)).with_channels(seen.channels)
+    costs = cost(fitted)
+    return Plan(
+        name=arch.name,
+        family=arch.name,
+        width=1.0,
+        depth=1.0,
+        arch=fitted,
+        params=costs.params,
+        macs=costs.macs,
+        activations=costs.activations,
+    )
+
+
+def _measured(job: Job, plan: Plan) -> Measured:
+    known = next((one for one in job.folder.state.timed if one.name == plan.name), None)
+    with job.watch.step("measuring"):
+        measured = measure(
+            plan,
+            job.look.preprocess(plan.resolution),
+            job.look.image,
+            job.folder.request.budgets,
+            known=None if known is None else (known.latency, known.bytes),
+        )
+    job.folder.note(timed=(Timed(name=plan.name, latency=measured.latency, bytes=measured.bytes),))
+    return measured
+
+
+def _trained(job: Job, contender: Contender) -> None:
+    if contender.trainer.histories:
+        return
+    heading, epochs = f"training {contender.plan.name}", job.folder.request.epochs
+    if epochs is not None:
+        job.cycle_epochs(contender, epochs, heading, EVALUATIONS)
+        return
+    if job.folder.state.final_seconds is None:
+        job.folder.note(final_seconds=seconds_left(job, [contender.measured]))
+    job.cycle(contender, job.folder.state.final_seconds or 1.0, heading, EVALUATIONS)

@@ -1,0 +1,352 @@
+"""The training loop: cosine cycles over one network, interruptible at every step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vertebra.errors import DataError, Interrupted, RecipeError
+from vertebra.train import checkpoint, resuming
+from vertebra.train.averaging import Average
+from vertebra.train.crowding import Threads
+from vertebra.train.cycle import Cycle, Pace, cycle_of
+from vertebra.train.draws import Draws, draws, generator, order
+from vertebra.train.evaluation import Evaluation, judged, outputs
+from vertebra.train.history import History, Point
+from vertebra.train.interruption import Interruption, heard
+from vertebra.train.observer import Observer, Silent, Status
+from vertebra.train.optimisers import optimiser_for
+from vertebra.train.pixels import Pixels
+from vertebra.train.recipe import Recipe
+from vertebra.train.schedule import Plan, factor
+from vertebra.train.tuning import Setting, tuned
+
+SLOW_STEP = 0.4
+"""Seconds from which on Ctrl-C does not wait for the end of a step."""
+FLOAT32 = Setting(layout="channels_last", precision="float32")
+
+
+class Saving(msgspec.Struct, frozen=True, kw_only=True):
+    """Where checkpoints go, how often (seconds), and what to tell a user who stopped the run."""
+
+    path: Path
+    every: float = 30.0
+    remedy: str = "go on from the checkpoint"
+
+
+class Trainer:
+    """Trains ``net`` (float32[B, C, S, S] -> float32[B, classes]) on ``train``, in place.
+
+    One :meth:`cycle` follows another from the weights as they are, each with an optimiser of its own.  What is kept
+    is the *last* weights of a cycle, or their average where the recipe has an ``ema``: never the best on ``val``,
+    which would make its accuracy too good to be true.  Everything random is a function of the recipe's seed and the
+    step.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        recipe: Recipe,
+        train: Pixels,
+        val: Pixels | None = None,
+        *,
+        classes: Sequence[str],
+        observer: Observer | None = None,
+        saving: Saving | None = None,
+    ) -> None:
+        _check_parts(train, val, len(classes))
+        self.net = net.to(train.device)
+        self.recipe = recipe
+        self.train = train
+        self.val = val if val is not None and len(val) else None
+        self.classes = tuple(classes)
+        self.observer = observer or Silent()
+        self.saving = saving
+        self.setting: Setting | None = None
+        self.step = 0
+        self.seconds = 0.0
+        self.average: Average | None = None
+        self.optimiser = optimiser_for(net, recipe.optimiser)
+        self.current: Cycle | None = None
+        self.histories: tuple[History, ...] = ()
+        self._bounds = _bounds(len(train), recipe.batch)
+        self._epoch: tuple[int, Tensor, Draws] | None = None
+        self._step_seconds = 0.0
+        self._threads = Threads()
+        self._losses: list[Tensor] = []
+
+    # -- what a user calls --------------------------------------------------------------------------------------
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches that an epoch is cut into."""
+        return len(self._bounds) - 1
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that is evaluated and kept: the average of the weights where the recipe has one, else the net
+        itself."""
+        return self.net if self.average is None else self.average.net
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """The state_dict of :attr:`network` as arrays in C order, copied."""
+        state = self.network.state_dict()
+        return {name: value.detach().cpu().contiguous().numpy().copy() for name, value in state.items()}
+
+    def cycle(
+        self,
+        *,
+        seconds: float | None = None,
+        epochs: float | None = None,
+        plan: Plan | None = None,
+        evaluations: int = 4,
+    ) -> History:
+        """One cycle, warm-up and cosine, as long as one of ``seconds`` (evaluations included), ``epochs`` or ``plan``
+        says.
+
+        ``evaluations`` of them are spread evenly, the last at the end.  Raises RecipeError for a length without sense
+        and for a loss that is no number, :class:`Interrupted` after Ctrl-C.
+        """
+        begin = time.perf_counter()
+        if self.setting is None:
+            self._tune()
+        self.current = cycle_of(
+            start=self.step, evaluations=evaluations, steps_per_epoch=self.steps_per_epoch,
+            step_seconds=self._step_seconds, seconds=seconds, epochs=epochs, plan=plan,
+        )  # fmt: skip
+        self._losses.clear()
+        self.optimiser = optimiser_for(self.net, self.recipe.optimiser)
+        self.average = Average(self.net, self.recipe.ema) if self.recipe.ema else None
+        return self._run(self.current, begin)
+
+    def resume(self, path: Path) -> History | None:
+        """Takes over a checkpoint and ends its cycle; None where that was at its end already.
+
+        On a CPU in float32 the result is equal to the last bit to that of a run without interruption (in time
+        budgets: with the same plan).  Raises WeightsError for a damaged checkpoint, or one of another network or
+        other data.
+        """
+        resuming.restore(self, checkpoint.load(path), str(path))
+        begin = time.perf_counter()
+        if self.setting is None:
+            self._tune()
+        return None if self.current is None else self._run(self.current, begin - self.current.seconds)
+
+    def evaluate(self, pixels: Pixels) -> Evaluation:
+        """Judges :attr:`network` in float32; raises DataError where there is no picture."""
+        if not len(pixels):
+            raise DataError("no picture to evaluate on", where="images")
+        return judged(outputs(self.network, pixels, FLOAT32), pixels.labels.cpu().numpy(), self.classes)
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint; raises OutputError."""
+        self.settle_losses()
+        checkpoint.save(path, resuming.state(self))
+
+    # -- the cycle ----------------------------------------------------------------------------------------------
+
+    def _run(self, cycle: Cycle, begin: float) -> History:
+        devices = [self.train.device] if self.train.device.type == "cuda" else []
+        self.net.train()
+        with heard() as stop, self._threads, torch.random.fork_rng(devices=devices):
+            try:
+                self._steps(cycle, begin, stop)
+            except KeyboardInterrupt:
+                raise self._interrupted(cycle, stop) from None
+        history = self._finished(cycle, time.perf_counter() - begin)
+        self._save_now()
+        return history
+
+    def _steps(self, cycle: Cycle, begin: float, stop: Interruption) -> None:
+        saved = time.perf_counter()
+        pace = Pace()
+        self._save_now()
+        while True:
+            done = self.step - cycle.start
+            cycle.seconds = time.perf_counter() - begin
+            if cycle.due(done):
+                self._judge(cycle, stop)
+            if done >= cycle.plan.steps_at(done):
+                return
+            stop.check()
+            before = time.perf_counter()
+            self._one_step(cycle, done, stop)
+            now = time.perf_counter()
+            cycle.seconds = now - begin
+            self._step_seconds = pace.took(now - before) or self._step_seconds
+            stop.patient = now - before < SLOW_STEP
+            if cycle.budget is not None:
+                self._threads.took(now - before)
+            if pace.known and cycle.wants_revision(done + 1):
+                cycle.revise(done + 1, self._step_seconds, self._evaluation_seconds(cycle))
+                pace.restart()
+            self._report(cycle, done + 1)
+            if self.saving is not None and now - saved > self.saving.every:
+                self._save_now()
+                saved = time.perf_counter()
+
+    def _one_step(self, cycle: Cycle, done: int, stop: Interruption) -> None:
+        rate = self.recipe.optimiser.learning_rate * factor(done, cycle.plan.steps_at(done), self.recipe.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with stop.torn():
+            loss = self._loss(*self._batch())
+            loss.backward()
+            self.optimiser.step()
+            self.optimiser.zero_grad(set_to_none=True)
+            if self.average is not None:
+                self.average.update()
+            self.step += 1
+            self._losses.append(loss.detach())
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        setting = self.setting or FLOAT32
+        # Dropout and its like draw from the global generator: seeded for each step, it needs no place in a checkpoint.
+        torch.manual_seed(generator(self.recipe.seed, self.step, 2).initial_seed())
+        smoothing = self.recipe.label_smoothing
+        share = self._share()
+        if share is not None:
+            images = images.lerp(images.roll(1, 0), 1 - share)
+        with setting.autocast(images.device):
+            output = self.net(images.contiguous(memory_format=setting.memory_format))
+        output = output.float()
+        loss = functional.cross_entropy(output, labels, label_smoothing=smoothing)
+        if share is None:
+            return loss
+        return share * loss + (1 - share) * functional.cross_entropy(output, labels.roll(1), label_smoothing=smoothing)
+
+    def _share(self) -> float | None:
+        """The part of each picture that stays its own under mixup."""
+        if not self.recipe.mixup:
+            return None
+        source = np.random.default_rng((self.recipe.seed, self.step))
+        return float(source.beta(self.recipe.mixup, self.recipe.mixup))
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            count, seed = len(self.train), self.recipe.seed
+            self._epoch = (epoch, order(count, seed, epoch), draws(count, self.recipe.augmentation, seed, epoch))
+        _, places, drawn = self._epoch
+        chosen = places[self._bounds[position] : self._bounds[position + 1]]
+        indices = chosen.to(self.train.device)
+        return self.train.batch(indices, drawn.of(chosen), self.recipe.augmentation.border), self.train.labels[indices]
+
+    # -- between the steps --------------------------------------------------------------------------------------
+
+    def _tune(self) -> None:
+        images, labels = self._batch()
+        self.setting, self._step_seconds = tuned(self.net, self.recipe, images, labels)
+        self.net.to(memory_format=self.setting.memory_format)  # type: ignore[call-overload]
+        self.observer.tuned(self.setting)
+
+    def _judge(self, cycle: Cycle, stop: Interruption) -> None:
+        begin = time.perf_counter()
+        self.settle_losses()
+        loss = cycle.mean_loss
+        if loss is not None and not np.isfinite(loss):
+            raise RecipeError(
+                f"the training loss is {loss} at step {self.step}",
+                where="recipe.optimiser.learning_rate",
+                remedy="lower it",
+            )
+        result: Evaluation | None = None
+        if self.val is not None:
+            logits = outputs(self.network, self.val, self.setting or FLOAT32, stop.check)
+            result = judged(logits, self.val.labels.cpu().numpy(), self.classes)
+        took = time.perf_counter() - begin
+        done = self.step - cycle.start
+        cycle.seconds += took
+        cycle.evaluating += took
+        point = Point(
+            step=self.step,
+            epoch=self.step / self.steps_per_epoch,
+            seconds=self.seconds + cycle.seconds,
+            train_loss=loss,
+            val_loss=result.loss if result else None,
+            val_accuracy=result.top1 if result else None,
+            learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+        )
+        cycle.settle(done, point)
+        self.observer.evaluated(point)
+
+    def _evaluation_seconds(self, cycle: Cycle) -> float:
+        """Of one evaluation: as measured, or before the first as a third of training on as many pictures."""
+        if self.val is None:
+            return 0.0
+        if cycle.points:
+            return cycle.evaluating / len(cycle.points)
+        return self._step_seconds * len(self.val) / (len(self.train) / self.steps_per_epoch) / 3
+
+    def settle_losses(self) -> None:
+        """Reads the losses of the latest steps from the device (they are left there, since reading waits for it)."""
+        if self.current is not None:
+            self.current.add([float(loss) for loss in self._losses])
+        self._losses.clear()
+
+    def _report(self, cycle: Cycle, done: int) -> None:
+        self.observer.stepped(
+            Status(
+                step=done,
+                steps=cycle.plan.steps_at(done),
+                epoch=self.step / self.steps_per_epoch,
+                seconds=cycle.seconds,
+                train_loss=cycle.points[-1].train_loss if cycle.points else None,
+                learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+            )
+        )
+
+    def _save_now(self) -> None:
+        if self.saving is not None:
+            self.save(self.saving.path)
+
+    def _interrupted(self, cycle: Cycle, stop: Interruption) -> Interrupted:
+        at = f"stopped at step {self.step - cycle.start} of {cycle.plan.steps}"
+        if self.saving is None:
+            return Interrupted(at)
+        if stop.whole:
+            self.save(self.saving.path)
+        return Interrupted(at, where=str(self.saving.path), remedy=self.saving.remedy)
+
+    def _finished(self, cycle: Cycle, seconds: float) -> History:
+        cycle.seconds = seconds
+        images = (self.step - cycle.start) / self.steps_per_epoch * len(self.train)
+        history = History(
+            start=cycle.start,
+            plan=cycle.plan,
+            points=cycle.points,
+            setting=self.setting or FLOAT32,
+            seconds=seconds,
+            images_per_second=images / max(seconds - cycle.evaluating, 1e-9),
+        )
+        self.seconds += seconds
+        self.histories = (*self.histories, history)
+        self.current = None
+        return history
+
+
+def _bounds(count: int, batch: int) -> list[int]:
+    """Where an epoch is cut: batches of nearly equal size, none above ``batch``, none left out, none of a single
+    picture."""
+    batches = max(1, min(-(-count // batch), count // 2))
+    return [round(index * count / batches) for index in range(batches + 1)]
+
+
+def _check_parts(train: Pixels, val: Pixels | None, classes: int) -> None:
+    if classes < 2:
+        raise DataError(f"{classes} class", where="classes", allowed="two or more")
+    if len(train) < 2:
+        raise DataError(f"{len(train)} training picture", where="train", allowed="two or more")
+    for name, part in (("train", train), ("val", val)):
+        if part is not None and len(part) and int(part.labels.max()) >= classes:
+            raise DataError(
+                f"the label {int(part.labels.max())}", where=f"{name} labels", allowed=f"0 to {classes - 1}"
+            )

@@ -1,0 +1,111 @@
+"""What torch offers works on the built modules: compile, export, layouts, autocast, fx, gradient training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.nn.helpers import images, randomised, tiny
+from vertebra.arch.architecture import Architecture, Stage
+from vertebra.arch.blocks import ConvNormAct, DenseLayer, MBConv
+from vertebra.arch.combinators import add, seq
+from vertebra.arch.primitives import Act, Conv, GlobalPool, Identity, Linear, Norm, Tap
+from vertebra.nn import build, features
+
+
+def everything() -> Architecture:
+    """One of each: chains, sums, concatenations, gates, nameless primitives, TensorFlow's padding, taps."""
+    return Architecture(
+        "everything",
+        ConvNormAct(8, 3, 2, padding="same"),
+        (
+            Stage(MBConv(8, 1, expansion=2), 2),
+            Stage(DenseLayer(4), 2, entry=Conv(8, 3, 2, "same")),
+            Stage(add(Conv(16, 3), shortcut=Identity())),
+        ),
+        seq(norm=Norm("layer2d"), act=Act("gelu"), tap=Tap("last"), pool=GlobalPool(), fc=Linear(3)),
+        resolution=15,
+    )
+
+
+@pytest.fixture
+def net():
+    return randomised(build(everything(), drop_path=0.1)).eval()
+
+
+@pytest.fixture
+def x():
+    return images(2, 3, 15, 17)
+
+
+@pytest.mark.parametrize("make", [lambda net: net, lambda net: features(net, (2, 4), taps=("last",))])
+class TestTracing:
+    def test_compile_in_one_graph(self, net, x, make):
+        module = make(net)
+        torch._dynamo.reset()
+        compiled = torch.compile(module, backend="eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), module(x))
+
+    @pytest.mark.parametrize("strict", [True, False])
+    def test_export(self, net, x, make, strict):
+        module = make(net)
+        torch._dynamo.reset()
+        program = torch.export.export(module, (x,), strict=strict)
+        torch.testing.assert_close(program.module()(x), module(x))
+        assert program.state_dict.keys() == module.state_dict().keys()
+
+
+def test_export_for_any_size(net):
+    """TensorFlow's padding follows the size at run time, in an exported graph too."""
+    dims = {0: torch.export.Dim("n"), 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    program = torch.export.export(build(tiny()).eval(), (images(2, 3, 32, 32),), dynamic_shapes=(dims,), strict=False)
+    assert program.module()(images(3, 3, 48, 64)).shape == (3, 5)
+
+
+def test_compile_while_training(net, x):
+    torch._dynamo.reset()
+    net.train()
+    torch.compile(net, backend="aot_eager", fullgraph=True)(x).sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_channels_last(net, x):
+    expected = net(x)
+    twin = build(everything()).eval().to(memory_format=torch.channels_last)
+    twin.load_state_dict(net.state_dict())
+    torch.testing.assert_close(twin(x.contiguous(memory_format=torch.channels_last)), expected, rtol=1e-4, atol=1e-5)
+    stem = twin.stem(x.contiguous(memory_format=torch.channels_last))
+    assert stem.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_autocast(net, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        y = net(x)
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), net(x), rtol=0.1, atol=0.1)
+
+
+def test_double_and_half_precision(x):
+    assert build(tiny()).double().eval()(images(1, 3, 32, 32).double()).dtype == torch.float64
+    assert build(tiny()).bfloat16().eval()(images(1, 3, 32, 32).bfloat16()).dtype == torch.bfloat16
+
+
+def test_symbolic_trace():
+    """torchvision's feature extraction and FX quantisation start from it."""
+    net = build(tiny()).eval()
+    x = images(1, 3, 32, 32)
+    torch.testing.assert_close(torch.fx.symbolic_trace(net)(x), net(x))
+
+
+def test_a_few_steps_of_training_lower_the_loss():
+    net = build(tiny())
+    x, labels = images(8, 3, 32, 32), torch.arange(8) % 5
+    optimiser = torch.optim.SGD(net.parameters(), 0.05)
+    losses = []
+    for _ in range(20):
+        loss = torch.nn.functional.cross_entropy(net(x), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2

@@ -1,0 +1,143 @@
+"""load(): the right network from a file, and one exact line for weights that do not belong to it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.nn.helpers import images, randomised, tiny
+from vertebra.arch.primitives import Linear
+from vertebra.errors import TransformError, WeightsError
+from vertebra.nn import build
+from vertebra.weights.load import load
+from vertebra.weights.save import save
+
+
+@pytest.fixture
+def net():
+    return randomised(build(tiny())).eval()
+
+
+@pytest.fixture
+def path(tmp_path, net):
+    save(net, tmp_path / "w.safetensors")
+    return tmp_path / "w.safetensors"
+
+
+def changed(path, **tensors):
+    """The file with some tensors replaced (None takes one away); ``__`` stands for a dot."""
+    found = load_file(path)
+    for name, tensor in tensors.items():
+        found.pop(name.replace("__", "."), None)
+        if tensor is not None:
+            found[name.replace("__", ".")] = tensor
+    save_file(found, path)
+    return path
+
+
+def fault(path, arch=None, **options) -> str:
+    with pytest.raises(WeightsError) as caught:
+        load(arch or tiny(), path, **options)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ") and "\n" not in text
+    return text.removeprefix(f"{path}: ")
+
+
+def test_same_network(net, path):
+    x = images(1, 3, 32, 32)
+    for source in (path, f"file:{path}"):
+        loaded = load(tiny(), source)
+        assert not loaded.training and loaded.arch == tiny()
+        # Values in a file are not aligned as torch's own, so its kernels may sum in another order.
+        torch.testing.assert_close(loaded(x), net(x))
+        assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), net.parameters(), strict=True))
+
+
+def test_ready_for_training_without_touching_the_file(path):
+    before = path.read_bytes()
+    net = load(tiny(), path).train()
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    optimiser = torch.optim.SGD(net.parameters(), 1.0)
+    net(images(4, 3, 32, 32)).sum().backward()
+    optimiser.step()
+    assert path.read_bytes() == before
+    save(net, path)
+    assert torch.equal(load(tiny(), path).fc.weight, net.fc.weight)
+
+
+def test_types_are_those_of_the_network(net, path):
+    save({name: t.to(torch.bfloat16) if t.ndim == 4 else t for name, t in net.state_dict().items()}, path)
+    loaded = load(tiny(), path)
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    torch.testing.assert_close(loaded.stem.conv.weight, net.stem.conv.weight, rtol=0.01, atol=0.01)
+
+
+class TestClasses:
+    @pytest.mark.parametrize("head", [{}, {"head": Linear(5)}])
+    def test_new_classifier(self, tmp_path, head):
+        arch, path = tiny(**head), tmp_path / "w.safetensors"
+        net = build(arch)
+        save(net, path)
+        torch.manual_seed(0)
+        loaded, again, other = (load(arch, path, classes=3, seed=seed) for seed in (1, 1, 2))
+        assert loaded(images(1, 3, 32, 32)).shape == (1, 3)
+        assert loaded.arch == arch.with_classes(3)
+        mine, first = loaded.state_dict(), net.state_dict()
+        prefix = "" if head else "fc."
+        for name in mine:
+            if name not in (f"{prefix}weight", f"{prefix}bias"):
+                assert torch.equal(mine[name], first[name])
+        assert torch.equal(mine[f"{prefix}weight"], again.state_dict()[f"{prefix}weight"])
+        assert not torch.equal(mine[f"{prefix}weight"], other.state_dict()[f"{prefix}weight"])
+
+    def test_classes_of_the_file_are_kept(self, tmp_path):
+        path = tmp_path / "w.safetensors"
+        net = build(tiny(), classes=9)
+        save(net, path)
+        assert torch.equal(load(tiny(), path, classes=9).fc.weight, net.fc.weight)
+        assert "fc.weight is (9, 24) for (5, 24)" in fault(path)
+
+    def test_without_a_classifier(self, path):
+        with pytest.raises(TransformError, match="has no classifier"):
+            load(tiny().without_head(), path, classes=3)
+
+
+class TestRefused:
+    def test_missing_and_unexpected_names(self, path):
+        changed(path, stem__conv__weight=None, fc__bias=None, other=torch.zeros(1))
+        assert fault(path) == (
+            "2 of the 80 tensors of the network are missing: stem.conv.weight, fc.bias, and 1 of the 79 tensors in it "
+            "are not the network's: other; check that they are of this architecture"
+        )
+
+    def test_only_a_few_are_named(self, path):
+        assert " and 3 more" in fault(path, tiny(stem=tiny().stages[0].block))
+
+    def test_shapes(self, path):
+        changed(path, fc__bias=torch.zeros(6), stem__conv__weight=torch.zeros(8, 1, 3, 3))
+        assert fault(path) == (
+            "wrong shapes: stem.conv.weight is (8, 1, 3, 3) for (8, 3, 3, 3), fc.bias is (6,) for (5,); "
+            "check width, classes and channels of the architecture"
+        )
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_values_that_are_not_finite(self, net, path, value):
+        bias = net.fc.bias.detach().clone()
+        bias[2] = value
+        assert fault(changed(path, fc__bias=bias)) == "NaN or infinity in fc.bias"
+
+    def test_large_values_are_not_taken_for_infinite(self, path):
+        load(tiny(), changed(path, fc__bias=torch.full((5,), 3e38)))
+
+    def test_missing_and_truncated_file(self, path):
+        assert fault(path.with_name("none")) == "cannot be read: No such file or directory"
+        path.write_bytes(path.read_bytes()[:-1])
+        assert fault(path).startswith("not a whole safetensors file")
+
+    def test_unknown_source(self, path):
+        with pytest.raises(WeightsError) as caught:
+            load(tiny(), "torchvision:IMAGENET1K_V2")
+        assert str(caught.value) == "unknown source of weights 'torchvision:IMAGENET1K_V2' (allowed: file:PATH)"
+        with pytest.raises(WeightsError, match=f"allowed: file:PATH.; write file:{path}"):
+            load(tiny(), str(path))
