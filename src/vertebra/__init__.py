@@ -57,16 +57,24 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value = importlib.import_module("vertebra.version").installed()
-    elif name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
-    elif name in _PACKAGES:
-        value = importlib.import_module(f"vertebra.{name}")
-    else:
-        raise AttributeError(f"module 'vertebra' has no attribute {name!r}")
+    try:
+        value = _imported(name)
+    except ModuleNotFoundError as error:
+        from vertebra.errors import MissingExtraError
+
+        raise MissingExtraError.behind(error) or error from error
     globals()[name] = value
     return value
+
+
+def _imported(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("vertebra.version").installed()
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"vertebra.{name}")
+    raise AttributeError(f"module 'vertebra' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -85,8 +85,25 @@ class RecipeError(VertebraError):
     """A training recipe, or a run folder, that makes no sense."""
 
 
+EXTRAS = {
+    "jinja2": "train",
+    "matplotlib": "train",
+    "onnx": "train",
+    "openvino": "deploy",
+    "sklearn": "demo",
+    "torch": "train",
+}
+"""The extra that brings each optional module."""
+
+
 class MissingExtraError(VertebraError):
     """An optional dependency that is not installed; the remedy names the extra."""
+
+    @classmethod
+    def behind(cls, error: ModuleNotFoundError) -> MissingExtraError | None:
+        """For an import that failed: the error that names the extra; None where no extra brings that module."""
+        module = (error.name or "").partition(".")[0]
+        return cls.of(module, EXTRAS[module]) if module in EXTRAS else None
 
     @classmethod
     def of(cls, module: str, extra: str) -> MissingExtraError:

@@ -55,7 +55,9 @@ def test_both_entries_agree_on_pictures_shrunk_threefold(bundle_path: Path, pict
     np.testing.assert_allclose(portable, bundle.probabilities([picture])[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), 7, np.zeros((0, 4, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), 7, np.zeros((0, 4, 3), np.uint8)]
+)
 def test_what_is_no_picture_is_refused(bundle_path: Path, wrong: object) -> None:
     with pytest.raises(ImageError, match="is no picture"):
         load_bundle(bundle_path).predict(wrong)  # type: ignore[call-overload]
@@ -140,7 +142,7 @@ def _folder(root: Path, classes: tuple[str, ...]) -> Path:
 
 
 def test_classes_are_matched_by_name(bundle_path: Path, tmp_path: Path) -> None:
-    """A data set that lacks a class numbers its classes otherwise; the bundle's own numbers must not be taken for them."""
+    """A data set that lacks a class numbers its classes otherwise than the bundle does."""
     bundle = load_bundle(bundle_path)
     data = open_data(_folder(tmp_path / "data", ("bee", "cat")))
     result = evaluate(bundle, data)

@@ -144,7 +144,7 @@ class TestNameless:
         assert net(images(2, 3, 32, 32)).shape == (2, 5)
 
     def test_primitives_without_weights_take_free_names(self):
-        node = seq(seq(seq(Act(), re_lu=Act("silu")), more=Identity()), act=Act("gelu"))
+        node = seq(seq(seq(Act(), act_=Act("silu")), more=Identity()), act=Act("gelu"))
         net = build(node, channels=2)
         assert isinstance(net, nn.Sequential)
         assert [type(child) for child in net] == [nn.ReLU, nn.SiLU, nn.Identity, nn.GELU]

@@ -32,8 +32,8 @@ class Initialisation(Record, frozen=True):
     """How a family's paper starts its weights; gains 1, biases 0, LayerScale at its own start."""
 
     conv: Literal["he_fan_out", "he_fan_in", "truncated_normal"] = "he_fan_out"
-    """``he_*``: normal with standard deviation sqrt(2 / fan) (He et al. 2015, equations 10 and 14), the fan of one group;
-    ``truncated_normal``: standard deviation 0.02, cut at 2 (ConvNeXt)."""
+    """``he_*``: normal with standard deviation sqrt(2 / fan) (He et al. 2015, equations 10 and 14), the fan of one
+    group; ``truncated_normal``: standard deviation 0.02, cut at 2 (ConvNeXt)."""
     linear: Literal["uniform_fan_in", "uniform_fan_out", "normal", "truncated_normal"] = "uniform_fan_in"
     """``uniform_*``: within 1 / sqrt(fan); ``normal``: standard deviation 0.01 (MobileNetV2)."""
 
@@ -72,11 +72,15 @@ class Architecture(Record, frozen=True):
         if resolution is None:
             return self.input_shape
         if type(resolution) is not int or not 1 <= resolution <= MAX_RESOLUTION:
-            raise ArchitectureError(f"a resolution of {resolution!r} px", allowed=f"an integer from 1 to {MAX_RESOLUTION}")
+            raise ArchitectureError(
+                f"a resolution of {brief(resolution)} px", allowed=f"an integer from 1 to {MAX_RESOLUTION}"
+            )
         return (self.channels, resolution, resolution)
 
     def nodes(self) -> Iterator[tuple[str, Node]]:
-        """(path, node) in order of execution: ``stem``, ``stages.0.0``, ..., and the head, whose children stand at the top."""
+        """(path, node) in order of execution: ``stem``, ``stages.0.0``, ..., and the head, whose children stand at the
+        top.
+        """
         if self.output_stride is not None:
             yield from _flat(self.tree())
             return
@@ -92,7 +96,9 @@ class Architecture(Record, frozen=True):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the expanded tree and the image's channels: equal on every machine, whatever the blocks were called."""
+        """SHA-256 of the expanded tree and the image's channels: equal on every machine, whatever the blocks were
+        called.
+        """
         import hashlib  # a tenth of the time that this package takes to import
 
         return hashlib.sha256(canonical([self.channels, self.tree()])).hexdigest()
@@ -136,7 +142,8 @@ class Architecture(Record, frozen=True):
     def scaled(self, *, width: float = 1.0, depth: float = 1.0, resolution: float = 1.0) -> Self:
         """Width, depth and resolution times these multipliers (compound scaling: Tan and Le 2019, section 3).
 
-        Widths round by the family's rule, depths up, the resolution to the nearest pixel; multipliers of 1 change nothing.
+        Widths round by the family's rule, depths up, the resolution to the nearest pixel; multipliers of 1 change
+        nothing.
         """
         width, depth, resolution = (
             multiplier(name, value) for name, value in (("width", width), ("depth", depth), ("resolution", resolution))
@@ -189,7 +196,9 @@ class Architecture(Record, frozen=True):
         return self._substituted(keep, "normalisation")
 
     def with_activation(self, function: Function) -> Self:
-        """Every activation but the gates of attention by another function; raises TransformError where there is none."""
+        """Every activation but the gates of attention by another function; raises TransformError where there is
+        none.
+        """
         act = Act(function)
         gates = ("sigmoid", "hard_sigmoid")
         return self._substituted(Substitution(Act, lambda old: old if old.function in gates else act), "activation")
@@ -203,7 +212,8 @@ class Architecture(Record, frozen=True):
         return spread
 
     def with_reduction(self, factor: int) -> Self:
-        """A total stride of at most ``factor``, for small images: the earliest strides become 1, names and weights stay.
+        """A total stride of at most ``factor``, for small images: the earliest strides become 1, names and weights
+        stay.
 
         Raises TransformError for a factor that is no power of two, and where strides cannot be taken away.
         """

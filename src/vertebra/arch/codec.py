@@ -1,7 +1,7 @@
 """Architectures and nodes to and from JSON and YAML.
 
-Children are decoded through the kinds that exist now, so a user's own block is read as soon as its file is imported.  Every error
-names the path to the fault.  Depth is capped before anything recurses.
+Children are decoded through the kinds that exist now, so a user's own block is read as soon as its file is imported.
+Every error names the path to the fault.  Depth is capped before anything recurses.
 """
 
 from __future__ import annotations

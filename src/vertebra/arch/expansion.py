@@ -61,7 +61,9 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 def layers(node: Node, shape: Shape, path: str = "") -> Iterator[Layer]:
-    """Every primitive of a tree in the order of execution; raises ShapeError with the path of the one that does not fit."""
+    """Every primitive of a tree in the order of execution; raises ShapeError with the path of the one that does not
+    fit.
+    """
     try:
         yield from _layers(node, shape, path)
     except RecursionError:

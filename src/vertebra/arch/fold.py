@@ -8,14 +8,14 @@ from typing import Any, Generic, TypeVar
 from vertebra.arch.node import Block, Node, kinds
 from vertebra.errors import ArchitectureError
 
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Fold(Generic[F]):
     """A table of rules, one for each kind of node that it ``covers``.
 
-    A block needs no rule in any fold: it is expanded first.  ``missing`` names the kinds without a rule, and a test holds it empty.
+    A block needs no rule in any fold: it is expanded first.  ``missing`` names the kinds without a rule, and a test
+    holds it empty.
     """
 
     def __init__(self, name: str, covers: type[Node]) -> None:

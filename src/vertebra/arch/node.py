@@ -90,7 +90,7 @@ class Combinator(Node, frozen=True):
             raise self.fault("children", f"names are used twice: {', '.join(twice) or 'the nameless one'}")
         for name in names:
             if not (name.isascii() and name.isidentifier()) and not _NAME.fullmatch(name):
-                raise self.fault("children", f"{name!r} is not a name", allowed="letters, digits, _ and no leading digit")
+                raise self.fault("children", f"{name!r} is not a name", allowed="letters, digits, _, or digits alone")
 
     def output(self, shape: Shape) -> Shape:
         return self.joined(shape, [output_of(name, child, shape) for name, child in self.children])

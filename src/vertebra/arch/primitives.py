@@ -54,9 +54,10 @@ class Conv(Primitive, frozen=True):
 class Norm(Primitive, frozen=True):
     """Normalisation with a gain and a bias for each channel.
 
-    ``batch``: over the batch and all positions (Ioffe and Szegedy 2015).  ``group``: over positions and the channels of a group (Wu and
-    He 2018), with the largest number of groups that divides the channels and is not above ``groups``.  ``layer2d``: over the channels at
-    each position (ConvNeXt).  ``instance`` is ``group`` with a group for each channel.
+    ``batch``: over the batch and all positions (Ioffe and Szegedy 2015).  ``group``: over positions and the channels of
+    a group (Wu and He 2018), with the largest number of groups that divides the channels and is not above ``groups``.
+    ``layer2d``: over the channels at each position (ConvNeXt).  ``instance`` is ``group`` with a group for each
+    channel.
     """
 
     method: Literal["batch", "group", "layer2d"] = "batch"
@@ -140,7 +141,9 @@ class Linear(Primitive, frozen=True):
 
 
 class PadChannels(Primitive, frozen=True):
-    """Zeros appended after the last channel: (C, H, W) -> (out, H, W); the "extra zero entries" of He et al. 2016, option A."""
+    """Zeros appended after the last channel: (C, H, W) -> (out, H, W); the "extra zero entries" of He et al. 2016,
+    option A.
+    """
 
     out: Channels
 

@@ -59,7 +59,9 @@ class Field(msgspec.Struct, frozen=True):
 class Record(
     msgspec.Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True, repr_omit_defaults=True, gc=False
 ):
-    """The base of immutable data; a subclass lists its fields with types and adds ``check`` for rules between fields."""
+    """The base of immutable data; a subclass lists its fields with types and adds ``check`` for rules between
+    fields.
+    """
 
     def __post_init__(self) -> None:
         cls = type(self)
@@ -247,10 +249,7 @@ def _tuple_of_records(field: Field, record: type[Record], value: Any) -> tuple[A
 
 
 def _are(record: type[Record], items: tuple[Any, ...]) -> bool:
-    for item in items:
-        if not isinstance(item, record):
-            return False
-    return True
+    return all(isinstance(item, record) for item in items)
 
 
 def _are_named(record: type[Record], items: tuple[Any, ...]) -> bool:

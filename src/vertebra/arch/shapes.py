@@ -39,8 +39,8 @@ def elements(shape: Shape) -> int:
 def pads(size: int, kernel: int, stride: int, padding: Literal["half", "same"] | int, dilation: int) -> tuple[int, int]:
     """Zeros put before and after one dimension.
 
-    ``"half"`` is half the dilated kernel, so that stride 1 keeps the size of odd kernels.  ``"same"`` is TensorFlow's rule: the
-    output is ceil(size / stride), and an odd rest goes after.
+    ``"half"`` is half the dilated kernel, so that stride 1 keeps the size of odd kernels.  ``"same"`` is TensorFlow's
+    rule: the output is ceil(size / stride), and an odd rest goes after.
     """
     span = dilation * (kernel - 1) + 1
     if padding == "half":
@@ -130,7 +130,7 @@ def windowed(
 ) -> tuple[int, int]:
     """Rows and columns after a two-dimensional window; raises ShapeError for a vector or a window that does not fit."""
     if len(shape) != 3:
-        raise ShapeError(f"expected a map (C, H, W), got {shape}", remedy="place this layer before the pooling or Linear")
+        raise ShapeError(f"expected a map (C, H, W), got {shape}", remedy="put this layer before the pooling")
     (kh, kw), (sh, sw), (dh, dw) = pair(kernel), pair(stride), pair(dilation)
     ph, pw = padding if isinstance(padding, tuple) else (padding, padding)
     return extent(shape[1], kh, sh, ph, dh, rounding), extent(shape[2], kw, sw, pw, dw, rounding)

@@ -18,7 +18,9 @@ from vertebra.errors import TransformError
 
 @lru_cache(maxsize=1 << 12)
 def stride_of(node: Node, shape: Shape) -> int:
-    """The factor by which a node's strides shrink rows; a global pool has none, and branches count as the longest of them."""
+    """The factor by which a node's strides shrink rows; a global pool has none, and branches count as the longest of
+    them.
+    """
     node = unblocked(node, shape[0])
     if isinstance(node, Seq):
         product = 1
@@ -39,7 +41,8 @@ def without_stride(node: Node) -> Node:
 
 
 def reduced(node: Node, total: int, limit: int) -> tuple[Node, int]:
-    """A node with its first strides at 1 until ``total``, the stride of the whole network, is at most ``limit``; and that total.
+    """A node with its first strides at 1 until ``total``, the stride of the whole network, is at most ``limit``; and
+    that total.
 
     Blocks stay blocks.  Raises TransformError where branches would part.
     """
@@ -56,8 +59,8 @@ def reduced(node: Node, total: int, limit: int) -> tuple[Node, int]:
         if len({branch[2] for branch in branches}) > 1:
             raise TransformError("the strides of parallel branches differ", remedy="write them in one order")
         return replace(node, children=tuple(branch[:2] for branch in branches)), branches[0][2]
-    plain = without_stride(node)
-    return plain, total if plain is node else total // pair(node.stride)[0]
+    rows, _ = pair(getattr(node, "stride", 1))
+    return without_stride(node), total // rows
 
 
 class _Grid(msgspec.Struct, frozen=True):
@@ -70,8 +73,9 @@ class _Grid(msgspec.Struct, frozen=True):
 def dilated(node: Node, output_stride: int) -> Node:
     """An expanded tree whose strides beyond ``output_stride`` have become dilations (Chen et al. 2017, section 3.1).
 
-    Names and weights stay.  A layer whose stride is taken away keeps the dilation that reached it; those after it are spread, so the
-    values at the kept positions are the network's own.  Raises TransformError where a layer cannot be dilated.
+    Names and weights stay.  A layer whose stride is taken away keeps the dilation that reached it; those after it are
+    spread, so the values at the kept positions are the network's own.  Raises TransformError where a layer cannot be
+    dilated.
     """
     return _dilated(node, output_stride, _Grid())[0]
 

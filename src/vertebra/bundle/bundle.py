@@ -72,7 +72,7 @@ class Bundle:
         return np.concatenate([self.engine.run(batch) for batch in batches])
 
     @overload
-    def predict(self, pictures: Picture) -> Prediction: ...
+    def predict(self, pictures: Picture) -> Prediction: ...  # type: ignore[overload-overlap]  # a str is a Sequence
     @overload
     def predict(self, pictures: Sequence[Picture]) -> list[Prediction]: ...
     def predict(self, pictures: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:

@@ -91,6 +91,7 @@ def cost(name: Name, resolution: Resolution = None, json: Json = False,
          layers: Annotated[bool, typer.Option("--layers", help="Every layer, not only stages.")] = False,
          blocks: Blocks = None) -> None:  # fmt: skip
     """Parameters, MACs (multiply-accumulates), activations (conv outputs) and parameter bytes, for one image."""
+    from vertebra.costs.count import LayerCost, PartCost
     from vertebra.costs.count import cost as cost_of
 
     arch = architecture_of(name, blocks)
@@ -106,8 +107,12 @@ def cost(name: Name, resolution: Resolution = None, json: Json = False,
         print_json({"name": arch.name, "resolution": costs.resolution, **whole, "stages": stages, **extra})
         return
     rows: list[tuple[object, ...]] = []
-    for one in costs.layers if layers else costs.parts:
-        label = (one.path, one.kind) if hasattr(one, "path") else (one.part, one.block)
+    labelled: list[tuple[tuple[str, str], LayerCost | PartCost]] = (
+        [((one.path, one.kind), one) for one in costs.layers]
+        if layers
+        else [((part.part, part.block), part) for part in costs.parts]
+    )
+    for label, one in labelled:
         output = " x ".join(str(extent) for extent in one.leaves)
         rows.append((*label, output, f"{one.params:,}", f"{one.macs:,}", f"{one.activations:,}"))
     total = (f"{costs.params:,}", f"{costs.macs:,}", f"{costs.activations:,}")

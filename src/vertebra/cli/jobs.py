@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def fit(
-    data: Annotated[str, typer.Argument(help="As for train; without it, scikit-learn's scanned digits.")] = "digits",
+    data: Annotated[str | None, typer.Argument(help="As for train; without it, scikit-learn's scanned digits.")] = None,
     latency: Annotated[str | None, typer.Option(help="Network and preprocessing, median, batch 1: 5ms.")] = None,
     params: Annotated[str | None, typer.Option(help="Parameters: 1M.")] = None,
     macs: Annotated[str | None, typer.Option(help="Multiply-accumulates: 50M.")] = None,

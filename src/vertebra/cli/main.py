@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from vertebra.cli import architectures, bundles, checks, jobs
-from vertebra.errors import Interrupted, VertebraError
+from vertebra.errors import Interrupted, MissingExtraError, VertebraError
 
 # Typer brings its own copy of click, or uses click itself, by its version: the base of its errors is found either way.
 UsageFault: type[Exception] = next(
@@ -35,6 +35,11 @@ def main() -> None:
     debug = len(arguments) != len(sys.argv) - 1
     try:
         code = app(arguments, standalone_mode=False, prog_name="vertebra")
+    except ModuleNotFoundError as error:
+        missing = MissingExtraError.behind(error)
+        if missing is None:
+            raise
+        code = _said(str(missing), 2, debug)
     except VertebraError as error:
         code = _said(str(error), 130 if isinstance(error, Interrupted) else 2, debug)
     except UsageFault as error:

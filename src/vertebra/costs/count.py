@@ -10,6 +10,7 @@ import msgspec
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.expansion import Layer, layers
 from vertebra.arch.node import Node
+from vertebra.arch.record import brief
 from vertebra.arch.shapes import Shape, elements
 from vertebra.arch.text import outline
 from vertebra.costs.profile import Total, profile, stage_profile, total
@@ -58,8 +59,8 @@ class PartCost(msgspec.Struct, frozen=True):
 class Cost:
     """The cost of an architecture, or of any node, for one image; counted when first asked for.
 
-    ``macs``: multiply-accumulates (half of what is often called FLOPs).  ``activations``: values that leave convolutions.
-    ``parameter_bytes``: float32.
+    ``macs``: multiply-accumulates (half of what is often called FLOPs).  ``activations``: values that leave
+    convolutions.  ``parameter_bytes``: float32.
     """
 
     def __init__(self, of: Architecture | Node, shape: Shape) -> None:
@@ -151,9 +152,15 @@ def cost(of: Architecture | Node, *, resolution: int | None = None, channels: in
     Raises ShapeError, with the layer's path, when the counts are read at a resolution that does not fit.
     """
     if isinstance(of, Architecture):
-        return Cost(of if channels is None else of.with_channels(channels), of.shape_at(resolution))
+        arch = of if channels is None else of.with_channels(channels)
+        return Cost(arch, arch.shape_at(resolution))
+    if not isinstance(of, Node):
+        raise ArchitectureError(f"expected an architecture or a node, got {brief(of)}")
     if resolution is None or channels is None:
         raise ArchitectureError(f"the cost of a {type(of).__name__} needs resolution= and channels=")
+    for name, value in (("resolution", resolution), ("channels", channels)):
+        if type(value) is not int or value < 1:
+            raise ArchitectureError(f"{name} of {brief(value)}", allowed="an integer from 1")
     return Cost(of, (channels, resolution, resolution))
 
 

@@ -1,11 +1,11 @@
 """What a subtree costs as a function of the extents of the map that reaches it.
 
-Most counts depend on the channels alone, times the positions of a map.  So a subtree is folded once for its channels into a
-``Profile``: its parameters, and its MACs and activations for one position of each grid in it.  Grids are few (an EfficientNet has
-one for each stride), so a profile is evaluated at any resolution in a few products.
+Most counts depend on the channels alone, times the positions of a map.  So a subtree is folded once for its channels
+into a ``Profile``: its parameters, and its MACs and activations for one position of each grid in it.  Grids are few (an
+EfficientNet has one for each stride), so a profile is evaluated at any resolution in a few products.
 
-Where counts depend on extents otherwise (a Linear over a whole map) the same fold runs on the known shape, and every count is a
-constant.
+Where counts depend on extents otherwise (a Linear over a whole map) the same fold runs on the known shape, and every
+count is a constant.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Total(NamedTuple):
 
 @lru_cache(maxsize=1 << 15)
 def profile(node: Node, enters: Shape) -> Profile:
-    """The profile of a subtree that takes ``enters`` (extents may be UNKNOWN); raises ShapeError where it does not fit."""
+    """The profile of a subtree that takes ``enters`` (extents may be UNKNOWN); raises ShapeError where it does not
+    fit.
+    """
     if isinstance(node, Block):
         try:
             return profile(expand(node, enters[0]), enters)

@@ -3,8 +3,8 @@
 A rule counts for one position (row and column) of the output, given the shape that arrives; a vector has one position.
 
 MACs: multiply-accumulates of convolutions and fully connected layers for one image, biases not counted; torch's
-``FlopCounterMode`` gives twice this.  Activations: values that leave convolutions (Radosavovic et al. 2020, "Designing Network Design
-Spaces", section 3.1).
+``FlopCounterMode`` gives twice this.  Activations: values that leave convolutions (Radosavovic et al. 2020, "Designing
+Network Design Spaces", section 3.1).
 """
 
 from __future__ import annotations

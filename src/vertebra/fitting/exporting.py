@@ -112,7 +112,7 @@ def verify(
 def artifact_probabilities(
     artifact: Artifact, dataset: Dataset, samples: Sequence[Sample], progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """float32[N, classes] of the artifact as ``predict`` runs it: Pillow's resize, then the ``sized`` entry in batches."""
+    """float32[N, classes] of the artifact as ``predict`` runs it: Pillow's resize, then ``sized`` in batches."""
     engine = OnnxRuntime(artifact.fixed)
     done: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), BATCH):

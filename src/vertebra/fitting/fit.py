@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 from vertebra.bundle.folder import check_output
 from vertebra.costs.budget import Budgets, parse_budgets
 from vertebra.errors import BudgetError, Interrupted
 from vertebra.fitting.console import Quiet, Watcher
-from vertebra.fitting.halving import Contender, contenders, halve, rounds_for
+from vertebra.fitting.halving import Contender, affordable_ms, contenders, halve, rounds_for
 from vertebra.fitting.job import EVALUATIONS, Job
 from vertebra.fitting.layout import Plan, plans, within
 from vertebra.fitting.looking import look
@@ -47,11 +48,11 @@ def fit(
 
     ``data``: a folder ``CLASS/*.jpg`` or ``train|val|test/CLASS/...``, a ``.tar`` of one, or ``"digits"`` (the default,
     then with ``latency="1ms"``).  ``latency``: median at batch 1 of network and preprocessing together, ``"5ms"`` or
-    milliseconds; ``params`` and ``macs``: ``"1M"``; ``size`` of the artifact: ``"4MB"``.  ``minutes``: for the whole job.
+    milliseconds; ``params`` and ``macs``: ``"1M"``; ``size`` of the artifact: ``"4MB"``.  ``minutes``: of all.
     ``out``: the bundle's folder.  ``resume`` goes on with a stopped job; ``skip_bad`` leaves out what cannot be read.
 
-    Raises BudgetError where nothing fits, DataError for unusable data, OutputError for a place that is taken, Interrupted
-    after Ctrl-C.
+    Raises BudgetError where nothing fits, DataError for unusable data, OutputError for a place that is taken, and
+    Interrupted after Ctrl-C.
     """
     budgets = parse_budgets(latency=latency, params=params, macs=macs, size=size)
     if data is None and budgets == Budgets():
@@ -104,6 +105,9 @@ def _planned(job: Job) -> tuple[Plan, ...]:
 def _measured(job: Job, found: tuple[Plan, ...]) -> list[Measured]:
     """A bisection for each family; raises BudgetError with the fastest that was found where none fits."""
     budgets = job.folder.request.budgets
+    images = len(job.look.dataset.parts["train"])
+    # Above this a network would not see the pictures often enough in the time that is given.
+    most = affordable_ms(images, 60 * (job.folder.request.minutes or MINUTES) * (1 - SEARCH_SHARE))
     before = {one.name: one for one in job.folder.state.timed}
     measured: list[Measured] = []
     by_family = {plan.family: [one for one in found if one.family == plan.family] for plan in found}
@@ -119,7 +123,7 @@ def _measured(job: Job, found: tuple[Plan, ...]) -> list[Measured]:
             return new
 
         for members in by_family.values():
-            search_family(members, test)
+            search_family(members, test, lambda one: one.fits and one.latency.network_ms <= most)
     timed = tuple(Timed(name=one.plan.name, latency=one.latency, bytes=one.bytes) for one in measured)
     job.folder.note(timed=timed)
     fitting = [one for one in measured if one.fits]
@@ -127,7 +131,7 @@ def _measured(job: Job, found: tuple[Plan, ...]) -> list[Measured]:
         least = min(measured, key=lambda one: one.latency.total_ms)
         raise BudgetError(
             f"nothing fits {' and '.join(budgets.said())}",
-            remedy=f"the fastest found, {least.plan.name}, takes {least.latency.total_ms:.2f} ms, {least.bytes:,} bytes",
+            remedy=f"the fastest, {least.plan.name}, takes {least.latency.total_ms:.2f} ms, {least.bytes:,} bytes",
         )
     job.watcher.say(f"{len(measured)} candidates measured, {len(fitting)} of them fit")
     return measured
@@ -169,7 +173,7 @@ def _trained(job: Job, winner: Contender) -> None:
 def seconds_left(job: Job, measured: list[Measured]) -> float:
     """Of the job's minutes, without what the steps after the training will need; never less than a few seconds."""
     minutes = job.folder.request.minutes or MINUTES
-    slowest = max(one.latency.total_ms for one in measured if one.fits)
+    typical = statistics.median(one.latency.total_ms for one in measured if one.fits)
     dataset = job.look.dataset
-    later = reserve(len(dataset.parts["val"]), len(dataset.parts["test"]), slowest)
+    later = reserve(len(dataset.parts["val"]), len(dataset.parts["test"]), typical)
     return max(60 * minutes - job.watch.elapsed - later, 4.0)

@@ -61,11 +61,7 @@ class Contender(msgspec.Struct, kw_only=True):
 
 
 def contenders(measured: Sequence[Measured], *, count: int, images: int, seconds: float) -> list[Measured]:
-    """At most ``count`` candidates that fit, the largest affordable one of each family first, then the next ones.
-
-    Affordable: LEAST_EPOCHS passes over ``images`` pictures within ``seconds``, taking a picture's training to cost about
-    what the network's latency is.
-    """
+    """At most ``count`` candidates that fit, the largest affordable one of each family first, then the next ones."""
     families: dict[str, list[Measured]] = {}
     for one in measured:
         if one.fits:
@@ -81,10 +77,17 @@ def contenders(measured: Sequence[Measured], *, count: int, images: int, seconds
     return chosen[:count]
 
 
+def affordable_ms(images: int, seconds: float) -> float:
+    """The largest latency of a network that sees ``images`` pictures LEAST_EPOCHS times within ``seconds`` of training.
+
+    A picture's training is taken to cost about what the network's latency at batch 1 is.
+    """
+    return 1e3 * seconds / (images * LEAST_EPOCHS)
+
+
 def _preference(one: Measured, images: int, seconds: float) -> tuple[bool, float]:
-    epochs = seconds / (images * one.latency.network_ms / 1e3)
-    affordable = epochs >= LEAST_EPOCHS
-    # Among affordable networks the larger, among the others the cheaper.
+    """Among affordable networks the larger, among the others the cheaper."""
+    affordable = one.latency.network_ms <= affordable_ms(images, seconds)
     return affordable, one.plan.macs if affordable else -one.latency.network_ms
 
 

@@ -64,7 +64,7 @@ def plans(families: Sequence[Family], *, classes: int, side: int, channels: int 
 
 def _scaled(family: str, base: Architecture, classes: int, resolution: int) -> Iterator[Plan]:
     reduction = min(base.reduction, 1 << int(math.log2(max(1, resolution // LAST_MAP))))
-    fitted = base.with_classes(classes).with_resolution(resolution).with_reduction(reduction)
+    fitted = base.with_classes(classes).with_reduction(reduction).with_resolution(resolution)
     for depth in DEPTHS:
         for width in WIDTHS:
             arch = fitted.scaled(width=width, depth=depth)

@@ -93,8 +93,10 @@ def over(latency: Latency, size: int, budgets: Budgets, margin: float = 1.0) -> 
     return None
 
 
-def search_family(found: Sequence[Plan], test: Callable[[Plan], Measured]) -> list[Measured]:
-    """Measure a family's plans (cheapest first): the smallest, then by bisection up to the largest that fits.
+def search_family(
+    found: Sequence[Plan], test: Callable[[Plan], Measured], good: Callable[[Measured], bool]
+) -> list[Measured]:
+    """Measure a family's plans (cheapest first): the smallest, then by bisection up to the largest ``good`` one.
 
     ``test`` measures one.  Latency follows MACs only roughly, so this finds a good one, not the very largest.
     """
@@ -104,7 +106,7 @@ def search_family(found: Sequence[Plan], test: Callable[[Plan], Measured]) -> li
     while len(done) < PER_FAMILY and high - low > 1:
         middle = (low + high) // 2
         done.append(test(sizes[middle]))
-        low, high = (middle, high) if done[-1].fits else (low, middle)
+        low, high = (middle, high) if good(done[-1]) else (low, middle)
     return done
 
 

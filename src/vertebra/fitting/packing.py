@@ -34,8 +34,8 @@ FIXED_SECONDS = 6.0
 class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a job leaves: the bundle's ``path``, and the figures of its network.
 
-    ``test_accuracy`` is of the artifact on the test part, which took no part in any choice; ``latency_ms`` the artifact's
-    median at batch 1 on a picture of the data's median size.
+    ``test_accuracy`` is of the artifact on the test part, which took no part in any choice; ``latency_ms`` is the
+    artifact's median at batch 1 on a picture of the data's median size.
     """
 
     path: Path
@@ -66,7 +66,7 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reserve(val: int, test: int, latency_ms: float) -> float:
-    """Seconds that packing will take: every validation picture through artifact and network, every test picture once."""
+    """Seconds that packing will take: each validation picture through artifact and network, each test picture once."""
     return FIXED_SECONDS + (2 * val + test) * (latency_ms + 0.2) / 1e3
 
 

@@ -43,7 +43,7 @@ def train_bundle(
     """Train an architecture for so many ``minutes`` (of the whole job) or ``epochs``, and pack it as a bundle.
 
     The classifier becomes the data's; ``resolution`` in px is the architecture's own by default.  ``recipe`` is a value
-    or a ``recipe.json``.  Raises as :func:`vertebra.fit` does, and RecipeError for a recipe or a length that makes no sense.
+    or a ``recipe.json``.  Raises as :func:`vertebra.fit` does, and RecipeError for a senseless recipe or length.
     """
     if minutes is not None and epochs is not None:
         raise RecipeError("both minutes and epochs are given", allowed="one of them")

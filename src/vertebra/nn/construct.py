@@ -123,6 +123,8 @@ class _Assembly:
         self.stochastic = stochastic
         self.children: dict[str | int, nn.Module] = {}
         """In the order of execution.  A nameless primitive without weights has a number until a free name is chosen."""
+        self.wanted: dict[int, str] = {}
+        """The name that each such number stands for, if it is free."""
         self.own: nn.Module | None = None
 
     def module(self, node: Combinator, shape: Shape) -> nn.Module:
@@ -137,8 +139,10 @@ class _Assembly:
         operation = OPERATIONS[type(node)]()
         in_order = isinstance(node, Seq)
         steps: list = []
+        identities = []
         for name, child in node.children:
             child = unblocked(child, shape[0])
+            identities.append(isinstance(child, Identity))
             step = self._step(name, child, shape)
             if in_order:
                 shape = _leaves(child, shape)
@@ -146,8 +150,10 @@ class _Assembly:
                     steps.extend(step[1:])
                     continue
             steps.append(step)
-        if self.stochastic and isinstance(node, Sum):
-            steps = self._dropped(node, steps)
+        if self.stochastic and isinstance(node, Sum) and any(identities):
+            steps = [
+                step if identity else self._dropped(step) for step, identity in zip(steps, identities, strict=True)
+            ]
         return (operation, *steps)
 
     def _step(self, name: str, child: Node, shape: Shape):
@@ -164,33 +170,26 @@ class _Assembly:
             return ("seq",)
         module = _module(child, shape, self.stochastic)
         if not isinstance(child, Primitive) or not child.weights(shape):
-            return self._add(module)
+            return self._add(module, child.kind())
         self.own = module
         return OWN
 
-    def _add(self, module: nn.Module) -> int:
+    def _add(self, module: nn.Module, name: str) -> int:
         key = len(self.children)
         self.children[key] = module
+        self.wanted[key] = name
         return key
 
-    def _dropped(self, node: Sum, steps: list) -> list:
-        """The branches beside an identity end in stochastic depth."""
-        identities = [isinstance(child, Identity) for _, child in node.children]
-        if not any(identities):
-            return steps
-        return [
-            step if identity else ("seq", step, self._add(DropPath()))
-            for step, identity in zip(steps, identities, strict=True)
-        ]
+    def _dropped(self, step) -> tuple:
+        """A branch beside an identity, ended by stochastic depth."""
+        return ("seq", step, self._add(DropPath(), "drop_path"))
 
     def _names(self) -> dict[str | int, str]:
         names: dict[str | int, str] = {key: key for key in self.children if isinstance(key, str)}
-        for key, child in self.children.items():
-            if isinstance(key, int):
-                name = _lower(type(child).__name__)
-                while name in names.values():
-                    name += "_"
-                names[key] = name
+        for key, name in self.wanted.items():
+            while name in names.values():
+                name += "_"
+            names[key] = name
         return names
 
 
@@ -198,9 +197,3 @@ def _renamed(plan, names: dict[str | int, str]) -> Plan:
     if isinstance(plan, tuple):
         return (plan[0], *(_renamed(step, names) for step in plan[1:]))
     return names.get(plan, plan)
-
-
-def _lower(name: str) -> str:
-    return "".join(
-        f"_{letter.lower()}" if letter.isupper() and index else letter.lower() for index, letter in enumerate(name)
-    )

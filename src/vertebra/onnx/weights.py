@@ -25,7 +25,7 @@ def weight_table(arch: Architecture, resolution: int | None = None) -> dict[str,
     return table
 
 
-CALM = 0.35
+CALM = 0.25
 """Of He's deviation: with all of it 600 residual sums, each of which doubles the variance, overflow float32."""
 
 POOL = 1 << 16

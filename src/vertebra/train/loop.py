@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -116,16 +117,21 @@ class Trainer:
         and for a loss that is no number, :class:`Interrupted` after Ctrl-C.
         """
         begin = time.perf_counter()
-        if self.setting is None:
-            self._tune()
-        self.current = cycle_of(
-            start=self.step, evaluations=evaluations, steps_per_epoch=self.steps_per_epoch,
-            step_seconds=self._step_seconds, seconds=seconds, epochs=epochs, plan=plan,
-        )  # fmt: skip
-        self._losses.clear()
-        self.optimiser = optimiser_for(self.net, self.recipe.optimiser)
-        self.average = Average(self.net, self.recipe.ema) if self.recipe.ema else None
-        return self._run(self.current, begin)
+        with self._interruptible() as stop:
+            self._tune(stop)
+            self.current = cycle_of(
+                start=self.step,
+                evaluations=evaluations,
+                steps_per_epoch=self.steps_per_epoch,
+                step_seconds=self._step_seconds,
+                seconds=seconds,
+                epochs=epochs,
+                plan=plan,
+            )
+            self._losses.clear()
+            self.optimiser = optimiser_for(self.net, self.recipe.optimiser)
+            self.average = Average(self.net, self.recipe.ema) if self.recipe.ema else None
+            return self._run(self.current, begin, stop)
 
     def resume(self, path: Path) -> History | None:
         """Takes over a checkpoint and ends its cycle; None where that was at its end already.
@@ -135,10 +141,12 @@ class Trainer:
         other data.
         """
         resuming.restore(self, checkpoint.load(path), str(path))
-        begin = time.perf_counter()
-        if self.setting is None:
-            self._tune()
-        return None if self.current is None else self._run(self.current, begin - self.current.seconds)
+        if self.current is None:
+            return None
+        begin = time.perf_counter() - self.current.seconds
+        with self._interruptible() as stop:
+            self._tune(stop)
+            return self._run(self.current, begin, stop)
 
     def evaluate(self, pixels: Pixels) -> Evaluation:
         """Judges :attr:`network` in float32; raises DataError where there is no picture."""
@@ -153,14 +161,19 @@ class Trainer:
 
     # -- the cycle ----------------------------------------------------------------------------------------------
 
-    def _run(self, cycle: Cycle, begin: float) -> History:
+    @contextmanager
+    def _interruptible(self) -> Iterator[Interruption]:
+        """Ctrl-C becomes :class:`Interrupted`; threads and the global generator come back as they were."""
         devices = [self.train.device] if self.train.device.type == "cuda" else []
-        self.net.train()
         with heard() as stop, self._threads, torch.random.fork_rng(devices=devices):
             try:
-                self._steps(cycle, begin, stop)
+                yield stop
             except KeyboardInterrupt:
-                raise self._interrupted(cycle, stop) from None
+                raise self._interrupted(stop) from None
+
+    def _run(self, cycle: Cycle, begin: float, stop: Interruption) -> History:
+        self.net.train()
+        self._steps(cycle, begin, stop)
         history = self._finished(cycle, time.perf_counter() - begin)
         self._save_now()
         return history
@@ -242,10 +255,14 @@ class Trainer:
 
     # -- between the steps --------------------------------------------------------------------------------------
 
-    def _tune(self) -> None:
+    def _tune(self, stop: Interruption) -> None:
+        if self.setting is not None:
+            return
+        stop.patient = False
         images, labels = self._batch()
         self.setting, self._step_seconds = tuned(self.net, self.recipe, images, labels)
         self.net.to(memory_format=self.setting.memory_format)  # type: ignore[call-overload]
+        stop.patient = True
         self.observer.tuned(self.setting)
 
     def _judge(self, cycle: Cycle, stop: Interruption) -> None:
@@ -308,8 +325,13 @@ class Trainer:
         if self.saving is not None:
             self.save(self.saving.path)
 
-    def _interrupted(self, cycle: Cycle, stop: Interruption) -> Interrupted:
-        at = f"stopped at step {self.step - cycle.start} of {cycle.plan.steps}"
+    def _interrupted(self, stop: Interruption) -> Interrupted:
+        cycle = self.current
+        at = (
+            f"stopped at step {self.step - cycle.start} of {cycle.plan.steps}"
+            if cycle
+            else "stopped before the first step"
+        )
         if self.saving is None:
             return Interrupted(at)
         if stop.whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,13 +69,20 @@ def _same_shapes(places: Slots, tensors: Mapping[str, Tensor], where: str) -> No
 
 
 def _finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    # A finite sum has finite terms, and costs one pass; a sum that is not finite (overflow too) is looked at again.
     floats = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
-    if not floats or torch.isfinite(torch.stack([tensor.sum(dtype=torch.float32) for tensor in floats.values()])).all():
-        return
-    broken = [name for name, tensor in floats.items() if not torch.isfinite(tensor).all()]
+    broken = [name for name, tensor in floats.items() if not _has_finite_sum(tensor) and not tensor.isfinite().all()]
     if broken:
         raise WeightsError(f"NaN or infinity in {_some(broken)}", where=where)
+
+
+def _has_finite_sum(tensor: Tensor) -> bool:
+    """Whether the sum is finite; then every term is.  (It may overflow, so the opposite does not follow.)
+
+    NumPy sums on one thread: torch's threads, woken for hundreds of tensors, cost seconds on a busy machine.
+    """
+    values = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(values.detach().cpu().numpy().sum()))
 
 
 def _some(names: list[str]) -> str:

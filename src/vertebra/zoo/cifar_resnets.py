@@ -1,7 +1,7 @@
 """The CIFAR ResNets and their plain twins (He et al. 2016, section 4.2).
 
-A 3x3 convolution, three stages of n pairs of 3x3 convolutions with 16, 32 and 64 filters, pooling and a classifier: 6n + 2 layers.  Shortcuts are
-option A, without parameters.
+A 3x3 convolution, three stages of n pairs of 3x3 convolutions with 16, 32 and 64 filters, pooling and a classifier: 6n
++ 2 layers.  Shortcuts are option A, without parameters.
 """
 
 from __future__ import annotations

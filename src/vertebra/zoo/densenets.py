@@ -1,4 +1,5 @@
-"""DenseNet (Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", CVPR 2017, arXiv:1608.06993).
+"""DenseNet (Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", CVPR 2017,
+arXiv:1608.06993).
 
 Rows: table 1; all are DenseNet-BC with a compression of 0.5.
 """
@@ -60,6 +61,6 @@ FAMILY = Family(
     title="DenseNet",
     year=2016,
     paper="Huang et al. 2017, Densely Connected Convolutional Networks, arXiv:1608.06993",
-    idea="Each layer sees all the maps before it and adds a few of its own, so features are used again instead of relearned.",
+    idea="Each layer sees all the maps before it and adds a few of its own, so features are used again, not relearned.",
     entries=tuple(_entry(*row) for row in ROWS),
 )

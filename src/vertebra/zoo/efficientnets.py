@@ -1,6 +1,7 @@
 """EfficientNet (Tan and Le, "Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv:1905.11946).
 
-Stages: table 1.  Members are B0 scaled by the coefficients that the authors published with their code, rounded as theirs.
+Stages: table 1.  Members are B0 scaled by the coefficients that the authors published with their code, rounded as
+theirs.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ def efficientnet(
     *,
     resolution: int = 224,
     dropout: float = 0.2,
-    norm: Norm = Norm(),
+    norm: Norm | None = None,
     classes: int = 1000,
     name: str = "efficientnet",
 ) -> Architecture:
     """An EfficientNet with any width and depth multiplier, meant for ``resolution`` pixels."""
-    silu = Act("silu")
+    norm, silu = norm or Norm(), Act("silu")
     base = Architecture(
         name=name,
         stem=ConvNormAct(32, 3, 2, norm=norm, act=silu),

@@ -1,4 +1,5 @@
-"""MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov and Chen, "Inverted Residuals and Linear Bottlenecks", CVPR 2018, arXiv:1801.04381).
+"""MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov and Chen, "Inverted Residuals and Linear Bottlenecks", CVPR 2018,
+arXiv:1801.04381).
 
 Rows: table 2.
 """

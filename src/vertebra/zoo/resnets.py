@@ -1,7 +1,7 @@
 """ResNet (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385).
 
-Rows: table 1.  The stride of a bottleneck is on its 3x3 convolution, as in torchvision and in the authors' later code (v1.5); the paper has it
-on the first 1x1.
+Rows: table 1.  The stride of a bottleneck is on its 3x3 convolution, as in torchvision and in the authors' later code
+(v1.5); the paper has it on the first 1x1.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def resnet(
 ) -> Architecture:
     """A ResNet with any depths and widths: a stage for each pair of them.
 
-    ``widths`` are those of the paper's table before the bottleneck's expansion of 4.  ``groups`` and ``base_width`` give ResNeXt,
-    ``attention`` SENet.
+    ``widths`` are those of the paper's table before the bottleneck's expansion of 4.  ``groups`` and ``base_width``
+    give ResNeXt, ``attention`` SENet.
     """
 
     def first(index: int, width: int) -> Node:

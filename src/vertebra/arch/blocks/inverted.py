@@ -35,7 +35,8 @@ class InvertedResidual(Block, frozen=True):
 
 
 class MBConv(Block, frozen=True):
-    """An inverted residual with squeeze-and-excitation on its wide part (Tan et al. 2019, figure 7b; Tan and Le 2019, table 1).
+    """An inverted residual with squeeze-and-excitation on its wide part (Tan et al. 2019, figure 7b; Tan and Le 2019,
+    table 1).
 
     ::
 

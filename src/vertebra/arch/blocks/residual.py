@@ -22,8 +22,8 @@ class BasicResidual(Block, frozen=True):
         x -+-> conv1 3x3/s -> conv2 3x3 -> (attention) -> + -> act -> out
            +-> shortcut ---------------------------------/
 
-    The shortcut is the identity where shapes agree.  Else it is a strided 1x1 convolution (``"projection"``, option B) or every
-    ``stride``-th value with zeros for the new channels (``"padding"``, option A, section 4.2).
+    The shortcut is the identity where shapes agree.  Else it is a strided 1x1 convolution (``"projection"``, option B)
+    or every ``stride``-th value with zeros for the new channels (``"padding"``, option A, section 4.2).
     """
 
     out: Channels
@@ -50,8 +50,9 @@ class Bottleneck(Block, frozen=True):
         x -+-> reduce 1x1 -> conv 3x3/s -> expand 1x1 -> (attention) -> + -> act -> out
            +-> shortcut ----------------------------------------------/
 
-    The inner width is ``int(out / expansion * base_width / 64) * groups``: with ``groups`` as the cardinality this is ResNeXt's block (Xie et al.
-    2017, table 1: 32x4d is ``groups=32, base_width=4``), with ``attention`` SENet's.  The stride is on the 3x3 convolution, as in torchvision (v1.5).
+    The inner width is ``int(out / expansion * base_width / 64) * groups``: with ``groups`` as the cardinality this is
+    ResNeXt's block (Xie et al.  2017, table 1: 32x4d is ``groups=32, base_width=4``), with ``attention`` SENet's.  The
+    stride is on the 3x3 convolution, as in torchvision (v1.5).
     """
 
     out: Channels

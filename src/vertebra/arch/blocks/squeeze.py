@@ -18,8 +18,9 @@ class SqueezeExcite(Block, frozen=True):
         x --+--------------------------------------------> * -> C
             +-> pool -> reduce C/r -> act -> expand C -> gate
 
-    ``layer="linear"`` is the paper's, two fully connected layers without bias; ``"conv"`` is MobileNetV3's and EfficientNet's, 1x1
-    convolutions with bias.  ``squeeze`` states the narrow width; else it is ``max(1, int(C / reduction))``.
+    ``layer="linear"`` is the paper's, two fully connected layers without bias; ``"conv"`` is MobileNetV3's and
+    EfficientNet's, 1x1 convolutions with bias.  ``squeeze`` states the narrow width; else it is ``max(1, int(C /
+    reduction))``.
     """
 
     reduction: Ratio = 16
