@@ -2,8 +2,8 @@
 
     python bench/emit.py [NAME ...]
 
-``cold``: the first time for this architecture in a process that has emitted another.  ``warm``: the median of five.  Neither
-writes weights.  ``with weights`` also copies them into the model and serialises it.
+``cold``: the first time for this architecture in a process that has emitted another.  ``warm``: the median of five.
+Neither writes weights.  ``with weights`` also copies them into the model and serialises it.
 """
 
 from __future__ import annotations

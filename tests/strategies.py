@@ -43,6 +43,7 @@ from vertebra.arch import (
     Tap,
     seq,
 )
+from vertebra.errors import VertebraError
 
 LEAST_RESOLUTION = 33
 
@@ -188,6 +189,15 @@ def _children(draw: st.DrawFn, channels: int, levels: int, *, in_order: bool) ->
     return tuple(children)
 
 
+def _takes(block: Node, shape: tuple[int, ...]) -> bool:
+    """Whether a second and a third copy fit behind the first (its groups may not divide the new channels)."""
+    try:
+        block.output(block.output(shape))
+    except VertebraError:
+        return False
+    return True
+
+
 @st.composite
 def architectures(draw: st.DrawFn, classes: int | None = None) -> Architecture:
     """A whole network with one to three stages, from any block or tree, and a head with or without a classifier."""
@@ -208,10 +218,10 @@ def architectures(draw: st.DrawFn, classes: int | None = None) -> Architecture:
         entry = draw(st.one_of(st.none(), blocks(shape[0], 2))) if draw(st.booleans()) else None
         shape = shape if entry is None else entry.output(shape)
         block = draw(st.one_of(blocks(shape[0], draw(st.integers(1, 2))), nodes(shape[0])))
-        stage = Stage(block, draw(st.integers(1, 3)), entry)
-        for _, node in list(stage.nodes())[entry is not None :]:
+        depth = draw(st.integers(1, 3)) if _takes(block, block.output(shape)) else 1
+        stages.append(Stage(block, depth, entry))
+        for _, node in Stage(block, depth).nodes():
             shape = node.output(shape)
-        stages.append(stage)
     head: Node = seq(pool=GlobalPool(), dropout=Dropout(0.2), fc=Linear(classes or draw(st.integers(1, 20))))
     if classes is None:
         head = draw(st.sampled_from((head, Identity(), seq(act=Act(), pool=GlobalPool("max")))))

@@ -183,6 +183,14 @@ class TestPrimitives:
         conv = build(Conv(2, (1, 7), (2, 1), padding=(0, 3)), channels=1)
         assert conv(images(1, 1, 8, 8)).shape == (1, 2, 4, 8)
 
+    def test_a_dilated_maximum_keeps_the_size(self):
+        """Nine values each two apart, the padding taking no part: as torch does on a picture padded with -inf."""
+        x = torch.randn(1, 2, 9, 9)
+        ours = build(Pool("max", 3, 1, 2, dilation=2), channels=2)(x)
+        padded = torch.nn.functional.pad(x, (2, 2, 2, 2), value=float("-inf"))
+        assert torch.equal(ours, torch.nn.functional.max_pool2d(padded, 3, 1, 0, 2))
+        assert ours.shape == x.shape
+
     def test_average_leaves_padding_out(self):
         pooled = build(Pool("average", 3, 2, 1), channels=1)(torch.ones(1, 1, 5, 5))
         assert torch.equal(pooled, torch.ones(1, 1, 3, 3))

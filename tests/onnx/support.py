@@ -21,15 +21,18 @@ from vertebra.onnx.weights import weight_table
 Arrays = dict[str, np.ndarray]
 
 
-def lively(arch: Architecture, seed: int = 0, resolution: int | None = None) -> Arrays:
-    """Weights under which no term can hide: gains and variances from 0.5 to 1.5, means and biases from -0.3 to 0.3."""
+def lively(arch: Architecture, seed: int = 0, *, kernels: float = 1.0) -> Arrays:
+    """Weights under which no term can hide: gains and variances from 0.5 to 1.5, means and biases from -0.3 to 0.3.
+
+    ``kernels`` scales the kernels: hundreds of residual sums overflow with 1.
+    """
     rng = np.random.default_rng(seed)
     arrays: Arrays = {}
-    for name, weight in weight_table(arch, resolution).items():
+    for name, weight in weight_table(arch).items():
         if weight.role == "counter":
             continue
         if weight.role == "kernel":
-            values = rng.standard_normal(weight.shape) / np.sqrt(elements(weight.shape[1:]))
+            values = kernels * rng.standard_normal(weight.shape) / np.sqrt(elements(weight.shape[1:]))
         elif weight.role == "gain" or name.endswith("running_var"):
             values = rng.uniform(0.5, 1.5, weight.shape)
         else:

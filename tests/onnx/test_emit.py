@@ -17,6 +17,8 @@ from vertebra.arch.record import replace
 from vertebra.data.preprocess import Preprocess, normalised, sized
 from vertebra.errors import ArchitectureError, MissingExtraError, ShapeError, WeightsError
 from vertebra.onnx import emit, emit_body, random_weights
+from vertebra.onnx.graph import FLOAT, Graph
+from vertebra.onnx.network import Value, emitted
 from vertebra.zoo import architecture
 
 ARCH = net(seq(norm=Norm(), act=Act("hard_swish"), block=MBConv(8)), resolution=32)
@@ -158,6 +160,21 @@ def test_output_stride() -> None:
     images = np.random.default_rng(0).standard_normal((1, 3, 65, 65)).astype(np.float32)
     run = ENGINES["onnxruntime"](emit_body(arch, arrays).SerializeToString())
     close(run(images), in_torch(arch, arrays, images))
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet110", "densenet121", "efficientnet_b1"])
+def test_pasted_copies_are_the_blocks_themselves(name: str) -> None:
+    """A stage's later blocks are copied from the first: node by node the same graph as without that."""
+    arch = replace(architecture(name), resolution=64)
+    pasted = emit_body(arch, None).graph
+    graph = Graph("plain", None)
+    value = Value(graph.input("input", FLOAT, ("N", *arch.input_shape)), arch.input_shape)
+    for path, node in arch.nodes():
+        value = emitted(graph, node, path, value)
+    plain = graph.model.graph
+    assert list(pasted.node)[:-1] == list(plain.node)  # the last one names the output
+    assert list(pasted.input) == list(plain.input)
+    assert list(pasted.initializer) == list(plain.initializer)
 
 
 def test_the_same_layer_twice() -> None:

@@ -30,7 +30,7 @@ def _marked(name: str):
 def test_equal_to_torch(name: str) -> None:
     arch = architecture(name)
     arch = replace(arch, resolution=min(PIXELS, arch.resolution))
-    arrays = lively(arch)
+    arrays = lively(arch, kernels=0.25 if len(cost(arch).layers) > DEEP else 1.0)
     model = emit_body(arch, arrays)
     onnx.checker.check_model(model, full_check=True)
     images = np.random.default_rng(0).standard_normal((1, *arch.input_shape)).astype(np.float32)

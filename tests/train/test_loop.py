@@ -10,8 +10,9 @@ import torch
 
 from tests.train.helpers import CLASSES, digits, noise, recipe, tiny
 from vertebra.errors import DataError, Interrupted, RecipeError, WeightsError
+from vertebra.train.feeding import bounds
 from vertebra.train.interruption import Interruption
-from vertebra.train.loop import Saving, Trainer, _bounds
+from vertebra.train.loop import Saving, Trainer
 from vertebra.train.observer import Silent
 from vertebra.train.recipe import AdamW, Augmentation, Sgd
 
@@ -135,9 +136,9 @@ def test_layout_and_precision_are_measured_on_a_copy():
 
 @pytest.mark.parametrize(("count", "batch"), [(2, 128), (3, 2), (5, 2), (129, 128), (1000, 64), (7, 7)])
 def test_an_epoch_is_cut_without_rest(count, batch):
-    bounds = _bounds(count, batch)
-    sizes = np.diff(bounds)
-    assert bounds[0] == 0 and bounds[-1] == count
+    cuts = bounds(count, batch)
+    sizes = np.diff(cuts)
+    assert cuts[0] == 0 and cuts[-1] == count
     assert sizes.min() >= 2 and sizes.max() - sizes.min() <= 1 and sizes.max() <= max(batch, 3)
 
 

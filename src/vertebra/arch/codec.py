@@ -14,7 +14,7 @@ import msgspec
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.encoding import KIND, to_data
-from vertebra.arch.node import ABSTRACT, Node, kinds
+from vertebra.arch.node import ABSTRACT, Node, classes_by_kind
 from vertebra.arch.record import MAX_NESTING, Field, Record, brief, checked, fields_of
 from vertebra.errors import ArchitectureError
 
@@ -78,13 +78,13 @@ R = TypeVar("R", bound=Record)
 
 def from_data(data: Any, cls: type[R], path: str = "$") -> R:
     """A record from plain data; raises ArchitectureError with the path to the fault, which begins with ``path``."""
-    return _Reader(kinds()).record(data, cls, path, 1)
+    return _Reader(classes_by_kind()).record(data, cls, path, 1)
 
 
 class _Reader:
     """Plain data to records, through the kinds of node known when the reading began."""
 
-    def __init__(self, known: dict[str, type[Node]]) -> None:
+    def __init__(self, known: dict[str, list[type[Node]]]) -> None:
         self.known = known
 
     def record(self, data: Any, cls: type[R], path: str, level: int) -> R:
@@ -140,9 +140,13 @@ class _Reader:
                 allowed=", ".join(nearest(kind, self.known) or sorted(self.known)),
                 remedy="a block of your own must be imported first (--blocks FILE on the command line)",
             )
-        if not issubclass(self.known[kind], cls):
+        found, *others = self.known[kind]
+        if others:
+            named = " and ".join(f"{each.__module__}.{each.__qualname__}" for each in (found, *others))
+            raise ArchitectureError(f"{kind!r} may be {named}", where=path, remedy="rename one")
+        if not issubclass(found, cls):
             raise ArchitectureError(f"expected {cls.__name__}, got {kind!r}", where=path)
-        return self.known[kind]
+        return found
 
 
 def _pairs(field: Field, item: Any, here: str) -> list[tuple[str, Any]]:

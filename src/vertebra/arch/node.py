@@ -156,19 +156,26 @@ def expand(block: Block, channels: int) -> Node:
     return node
 
 
-def kinds() -> dict[str, type[Node]]:
-    """Every kind of node that exists now, the user's own included, by its name in JSON."""
-    found: dict[str, type[Node]] = {}
+def classes_by_kind() -> dict[str, list[type[Node]]]:
+    """Every class of node that exists now, the user's own included, by its name in JSON.
+
+    More than one stands there where two files gave the same name; a file that was loaded again counts once, as it is now.
+    """
+    found: dict[str, list[type[Node]]] = {}
     queue: list[type[Node]] = [Node]
     while queue:
         cls = queue.pop(0)
         queue.extend(cls.__subclasses__())
-        if cls is Node or cls in ABSTRACT:
-            continue
-        other = found.get(cls.kind())
-        # A module that was loaded again defines its classes again: the newest counts.
-        if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
-            one, two = (f"{each.__module__}.{each.__qualname__}" for each in (other, cls))
-            raise ArchitectureError(f"two kinds of node are named {cls.kind()!r}: {one} and {two}", remedy="rename one")
-        found[cls.kind()] = cls
+        if cls is not Node and cls not in ABSTRACT:
+            others = [other for other in found.get(cls.kind(), ()) if _origin(other) != _origin(cls)]
+            found[cls.kind()] = [*others, cls]
     return found
+
+
+def _origin(cls: type) -> tuple[str, str]:
+    return cls.__module__, cls.__qualname__
+
+
+def kinds() -> dict[str, type[Node]]:
+    """Every kind of node that exists now by its name in JSON; of two with one name, the newest."""
+    return {kind: classes[-1] for kind, classes in classes_by_kind().items()}

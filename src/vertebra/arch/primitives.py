@@ -103,6 +103,8 @@ class Pool(Primitive, frozen=True):
         for padding, kernel, dilation in zip(pair(self.padding), pair(self.kernel), pair(self.dilation), strict=True):
             if 2 * padding > dilation * (kernel - 1) + 1:
                 raise self.fault("padding", f"{self.padding} is more than half the window of {kernel}")
+            if 2 * padding > kernel and self.rounding == "ceil":
+                raise self.fault("rounding", "'ceil' with more padding than half the kernel", allowed="'floor'")
         if self.method == "average" and pair(self.dilation) != (1, 1):
             raise self.fault("dilation", "an average over a dilated window is not offered", allowed="1")
 

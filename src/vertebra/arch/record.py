@@ -141,7 +141,7 @@ def _field(info: msgspec.structs.FieldInfo) -> Field:
         many=many and is_record,
         named=named and is_record,
         integers=_integers(single),
-        words=frozenset(_words(single)),
+        words=frozenset(word for word in _literals(single) if isinstance(word, str)),
         optional=optional,
         required=info.required,
         default=None if info.required else info.default,
@@ -199,7 +199,7 @@ def _converted(field: Field, value: Any) -> Any:
         what = what.partition(", got ")[0]
         where = f"$.{field.name}{inner.removeprefix('$')}"
         if what.startswith("Invalid enum"):
-            allowed = ", ".join(_words(field.type))
+            allowed = ", ".join(map(str, _literals(field.type)))
             raise ArchitectureError(f"unknown value {brief(value)}", where=where, allowed=allowed) from None
         raise ArchitectureError(f"{what[:1].lower()}{what[1:]}, got {brief(value)}", where=where) from None
 
@@ -213,13 +213,13 @@ def _integers(hint: Any) -> range:
     return range(0)
 
 
-def _words(hint: Any) -> Iterator[str]:
-    """The words that a type of literals allows."""
+def _literals(hint: Any) -> Iterator[str | int]:
+    """The words and numbers that a type of literals allows."""
     for part in get_args(hint):
-        if isinstance(part, str):
+        if isinstance(part, str | int):
             yield part
         else:
-            yield from _words(part)
+            yield from _literals(part)
 
 
 _PLAIN = frozenset((int, float, bool, str, type(None)))

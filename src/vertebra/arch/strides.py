@@ -9,27 +9,34 @@ import msgspec
 
 from vertebra.arch.combinators import Seq
 from vertebra.arch.expansion import unblocked
-from vertebra.arch.node import Combinator, Node, Primitive
+from vertebra.arch.node import Combinator, Node, Primitive, endless
 from vertebra.arch.primitives import Conv, Pool
 from vertebra.arch.record import fields_of, replace
 from vertebra.arch.shapes import Shape, pair
 from vertebra.errors import TransformError
 
 
-@lru_cache(maxsize=1 << 12)
 def stride_of(node: Node, shape: Shape) -> int:
     """The factor by which a node's strides shrink rows; a global pool has none, and branches count as the longest of
     them.
     """
+    try:
+        return _stride_of(node, shape)
+    except RecursionError:
+        raise endless(node) from None
+
+
+@lru_cache(maxsize=1 << 12)
+def _stride_of(node: Node, shape: Shape) -> int:
     node = unblocked(node, shape[0])
     if isinstance(node, Seq):
         product = 1
         for _, child in node.children:
-            product *= stride_of(child, shape)
+            product *= _stride_of(child, shape)
             shape = child.output(shape)
         return product
     if isinstance(node, Combinator):
-        return max(stride_of(child, shape) for _, child in node.children)
+        return max(_stride_of(child, shape) for _, child in node.children)
     steps = node.steps() if isinstance(node, Primitive) else None
     return 1 if steps is None else steps[0].stride
 

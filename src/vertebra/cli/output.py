@@ -19,8 +19,8 @@ Blocks = Annotated[
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), flush=True)
+    """One JSON document on one line of standard output."""
+    print(msgspec.json.encode(value).decode(), flush=True)
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -122,12 +122,15 @@ def sized(image: NDArray[np.uint8], p: Preprocess) -> NDArray[np.uint8]:
         return image[plan.top : plan.top + p.size, plan.left : plan.left + p.size]
     method = Image.Resampling.BILINEAR if p.interpolation == "bilinear" else Image.Resampling.BICUBIC
     picture = Image.fromarray(image)
+    # In two steps, along the rows first: the order that Pillow itself takes has changed between its versions.
     if plan.rows * plan.columns > MAX_RESIZED:
         # The same filter at the same places (within a rounding of 1 of 255), without the part that is cut off.
         y, x = height / plan.rows, width / plan.columns
-        box = (plan.left * x, plan.top * y, (plan.left + p.size) * x, (plan.top + p.size) * y)
-        return np.asarray(picture.resize((p.size, p.size), method, box=box))
-    resized = np.asarray(picture.resize((plan.columns, plan.rows), method))
+        across = (plan.left * x, 0.0, (plan.left + p.size) * x, float(height))
+        down = (0.0, plan.top * y, float(p.size), (plan.top + p.size) * y)
+        narrow = picture.resize((p.size, height), method, box=across)
+        return np.asarray(narrow.resize((p.size, p.size), method, box=down))
+    resized = np.asarray(picture.resize((plan.columns, height), method).resize((plan.columns, plan.rows), method))
     return resized[plan.top : plan.top + p.size, plan.left : plan.left + p.size]
 
 

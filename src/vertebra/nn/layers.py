@@ -53,6 +53,15 @@ class SameConv2d(nn.Conv2d):
         return f"{super().extra_repr()}, padding='same'"
 
 
+class WidePaddedMaxPool2d(nn.MaxPool2d):
+    """A maximum over dilated windows with more padding than half the kernel; the padding takes no part."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.padding
+        x = F.pad(x, (columns, columns, rows, rows), value=float("-inf"))
+        return F.max_pool2d(x, self.kernel_size, self.stride, 0, self.dilation)
+
+
 class Linear(nn.Linear):
     """A fully connected layer over the flattened input: (N, C) or (N, C, H, W) -> (N, out)."""
 

@@ -104,7 +104,10 @@ def _pool(node: Pool, shape: Shape) -> nn.Module:
     ceil = node.rounding == "ceil"
     if node.method == "average":
         return nn.AvgPool2d(*window, ceil_mode=ceil, count_include_pad=False)
-    return nn.MaxPool2d(*window, dilation=pair(node.dilation), ceil_mode=ceil)
+    # torch refuses padding of more than half the kernel, which a dilated window needs to keep the size.
+    wide = any(2 * padding > kernel for padding, kernel in zip(pair(node.padding), pair(node.kernel), strict=True))
+    cls = layers.WidePaddedMaxPool2d if wide else nn.MaxPool2d
+    return cls(*window, dilation=pair(node.dilation), ceil_mode=ceil)
 
 
 @MODULES.rule(GlobalPool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from vertebra.arch.fold import Fold
 from vertebra.arch.node import Block, Combinator, Node, Primitive
 from vertebra.arch.shapes import Shape, is_map
 from vertebra.errors import ShapeError
-from vertebra.onnx.graph import Graph, attributes
+from vertebra.onnx.graph import Excerpt, Graph, Mark, attributes
 from vertebra.onnx.rules import PRIMITIVES, Site
 
 
@@ -30,11 +30,39 @@ COMBINATORS: Fold[Join] = Fold("onnx", Combinator)
 
 
 def network(graph: Graph, arch: Architecture, image: Value) -> Value:
-    """Add the whole network; raises ShapeError with the layer's path where the image does not fit."""
+    """Add the whole network; raises ShapeError with the layer's path where the image does not fit.
+
+    A stage's copies of a block are emitted once and pasted under the other paths.
+    """
     value = image
+    made: dict[Hashable, _Made] = {}
     for path, node in arch.nodes():
-        value = emitted(graph, node, path, value)
+        key = (node, value.shape, len(path), len(value.name))
+        first = made.get(key)
+        if first is None:
+            start, before = graph.mark(), value
+            value = emitted(graph, node, path, value)
+            made[key] = _Made(path, before.name, value, start, graph.mark())
+        else:
+            value = _pasted(graph, first, path, value.name)
     return value
+
+
+class _Made:
+    """A block as it was first emitted: its path, the values that enter and leave, and where it stands in the graph."""
+
+    def __init__(self, path: str, enters: str, leaves: Value, start: Mark, end: Mark) -> None:
+        self.path, self.enters, self.leaves = path, enters, leaves
+        self.start, self.end = start, end
+        self.excerpt: Excerpt | None = None
+
+
+def _pasted(graph: Graph, first: _Made, path: str, enters: str) -> Value:
+    if first.excerpt is None:
+        first.excerpt = graph.excerpt(first.start, first.end)
+    graph.paste(first.excerpt, (first.path, path), (first.enters, enters))
+    name, shape = first.leaves
+    return Value(enters if name == first.enters else name.replace(first.path, path), shape)
 
 
 def emitted(graph: Graph, node: Node, path: str, value: Value) -> Value:
@@ -76,7 +104,7 @@ def _gate(graph: Graph, node: Gate, path: str, value: Value) -> Value:
     factor = emitted(graph, child, joined(path, name), value)
     spread = factor.name
     if is_map(value.shape) and not is_map(factor.shape):
-        spread = graph.op("Unsqueeze", spread, graph.constant((2, 3), at=path), at=path)
+        spread = graph.op("Unsqueeze", spread, graph.constant((2, 3)), at=path)
     return Value(graph.op("Mul", value.name, spread, at=path), leaves)
 
 

@@ -128,7 +128,7 @@ def resized(graph: Graph, image: str, p: Preprocess) -> str:
     # Along the rows first, with whole numbers between the passes, as Pillow does (from 13 on not for tall pictures).
     narrow = _rounded(sums, _narrowed(sums, image, (top, bottom), columns, p), p)
     small = _rounded(sums, sums.matmul(vertical, narrow), p)
-    return graph.op("Reshape", small, graph.constant((3, p.size, p.size), at=AT), at=AT)
+    return graph.op("Reshape", small, graph.constant((3, p.size, p.size)), at=AT)
 
 
 def _narrowed(sums: Sums, image: str, rows: tuple[str, str], columns: Axis, p: Preprocess) -> str:

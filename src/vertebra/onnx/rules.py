@@ -110,9 +110,9 @@ def _group_norm(graph: Graph, node: Norm, site: Site) -> str:
     at = site.path
     gain, bias = _tensors(graph, node, site, spread=True)
     groups = node.groups_of(site.enters[0])
-    rows = graph.op("Reshape", site.value, graph.constant((0, groups, -1), at=at), at=at)
+    rows = graph.op("Reshape", site.value, graph.constant((0, groups, -1)), at=at)
     normal = _standardised(graph, rows, axis=2, eps=node.eps, at=at)
-    whole = graph.op("Reshape", normal, graph.constant((0, *site.enters), at=at), at=at)
+    whole = graph.op("Reshape", normal, graph.constant((0, *site.enters)), at=at)
     return graph.op("Add", graph.op("Mul", whole, gain, at=at), bias, at=at)
 
 
@@ -128,10 +128,10 @@ _NORMS: dict[str, Rule] = {"batch": _batch_norm, "group": _group_norm, "layer2d"
 
 def _standardised(graph: Graph, value: str, *, axis: int, eps: float, at: str) -> str:
     """(x - mean) / sqrt(variance + eps) along one axis; MeanVarianceNormalization has no eps of ours to set."""
-    axes = graph.constant((axis,), at=at)
+    axes = graph.constant((axis,))
     centred = graph.op("Sub", value, graph.op("ReduceMean", value, axes, at=at), at=at)
     variance = graph.op("ReduceMean", graph.op("Mul", centred, centred, at=at), axes, at=at)
-    deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(eps, at=at), at=at), at=at)
+    deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(eps), at=at), at=at)
     return graph.op("Div", centred, deviation, at=at)
 
 
@@ -141,7 +141,7 @@ def _act(graph: Graph, node: Act, site: Site) -> str:
 
 
 def _relu6(graph: Graph, value: str, at: str) -> str:
-    return graph.op("Clip", value, graph.constant(0.0, at=at), graph.constant(6.0, at=at), at=at)
+    return graph.op("Clip", value, graph.constant(0.0), graph.constant(6.0), at=at)
 
 
 ACTIVATIONS: dict[Function, Callable[[Graph, str, str], str]] = {
@@ -207,7 +207,7 @@ def _pad_channels(graph: Graph, node: PadChannels, site: Site) -> str:
         return site.value
     rest = len(site.enters) - 1
     ends = (0, 0, *(0,) * rest, 0, node.out - site.enters[0], *(0,) * rest)  # (N, C, ...) before, then after
-    return graph.op("Pad", site.value, graph.constant(ends, at=site.path), at=site.path)
+    return graph.op("Pad", site.value, graph.constant(ends), at=site.path)
 
 
 @PRIMITIVES.rule(LayerScale)

@@ -30,7 +30,7 @@ class Sums:
         """The name of a value or constant."""
         if isinstance(term, str):
             return term
-        return self.graph.constant((term,) if isinstance(term, int) else term, at=self.at)
+        return self.graph.constant((term,) if isinstance(term, int) else term)
 
     def add(self, a: Term, b: Term) -> str:
         """a + b."""

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vertebra.errors import DataError, Interrupted, RecipeError
 from vertebra.train import checkpoint, resuming
 from vertebra.train.averaging import Average
 from vertebra.train.crowding import Threads
 from vertebra.train.cycle import Cycle, Pace, cycle_of
-from vertebra.train.draws import Draws, draws, generator, order
 from vertebra.train.evaluation import Evaluation, judged, outputs
+from vertebra.train.feeding import Feed
 from vertebra.train.history import History, Point
 from vertebra.train.interruption import Interruption, heard
+from vertebra.train.objective import loss_of
 from vertebra.train.observer import Observer, Silent, Status
 from vertebra.train.optimisers import optimiser_for
 from vertebra.train.pixels import Pixels
@@ -78,8 +78,7 @@ class Trainer:
         self.optimiser = optimiser_for(net, recipe.optimiser)
         self.current: Cycle | None = None
         self.histories: tuple[History, ...] = ()
-        self._bounds = _bounds(len(train), recipe.batch)
-        self._epoch: tuple[int, Tensor, Draws] | None = None
+        self._feed = Feed(train, recipe)
         self._step_seconds = 0.0
         self._threads = Threads()
         self._losses: list[Tensor] = []
@@ -89,7 +88,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Batches that an epoch is cut into."""
-        return len(self._bounds) - 1
+        return self._feed.steps_per_epoch
 
     @property
     def network(self) -> nn.Module:
@@ -211,7 +210,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with stop.torn():
-            loss = self._loss(*self._batch())
+            loss = loss_of(self.net, self.recipe, self.setting or FLOAT32, self.step, *self._feed.batch(self.step))
             loss.backward()
             self.optimiser.step()
             self.optimiser.zero_grad(set_to_none=True)
@@ -220,46 +219,13 @@ class Trainer:
             self.step += 1
             self._losses.append(loss.detach())
 
-    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        setting = self.setting or FLOAT32
-        # Dropout and its like draw from the global generator: seeded for each step, it needs no place in a checkpoint.
-        torch.manual_seed(generator(self.recipe.seed, self.step, 2).initial_seed())
-        smoothing = self.recipe.label_smoothing
-        share = self._share()
-        if share is not None:
-            images = images.lerp(images.roll(1, 0), 1 - share)
-        with setting.autocast(images.device):
-            output = self.net(images.contiguous(memory_format=setting.memory_format))
-        output = output.float()
-        loss = functional.cross_entropy(output, labels, label_smoothing=smoothing)
-        if share is None:
-            return loss
-        return share * loss + (1 - share) * functional.cross_entropy(output, labels.roll(1), label_smoothing=smoothing)
-
-    def _share(self) -> float | None:
-        """The part of each picture that stays its own under mixup."""
-        if not self.recipe.mixup:
-            return None
-        source = np.random.default_rng((self.recipe.seed, self.step))
-        return float(source.beta(self.recipe.mixup, self.recipe.mixup))
-
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        epoch, position = divmod(self.step, self.steps_per_epoch)
-        if self._epoch is None or self._epoch[0] != epoch:
-            count, seed = len(self.train), self.recipe.seed
-            self._epoch = (epoch, order(count, seed, epoch), draws(count, self.recipe.augmentation, seed, epoch))
-        _, places, drawn = self._epoch
-        chosen = places[self._bounds[position] : self._bounds[position + 1]]
-        indices = chosen.to(self.train.device)
-        return self.train.batch(indices, drawn.of(chosen), self.recipe.augmentation.border), self.train.labels[indices]
-
     # -- between the steps --------------------------------------------------------------------------------------
 
     def _tune(self, stop: Interruption) -> None:
         if self.setting is not None:
             return
         stop.patient = False
-        images, labels = self._batch()
+        images, labels = self._feed.batch(self.step)
         self.setting, self._step_seconds = tuned(self.net, self.recipe, images, labels)
         self.net.to(memory_format=self.setting.memory_format)  # type: ignore[call-overload]
         stop.patient = True
@@ -353,13 +319,6 @@ class Trainer:
         self.histories = (*self.histories, history)
         self.current = None
         return history
-
-
-def _bounds(count: int, batch: int) -> list[int]:
-    """Where an epoch is cut: batches of nearly equal size, none above ``batch``, none left out, none of a single
-    picture."""
-    batches = max(1, min(-(-count // batch), count // 2))
-    return [round(index * count / batches) for index in range(batches + 1)]
 
 
 def _check_parts(train: Pixels, val: Pixels | None, classes: int) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
+from torch import nn
+from torch.optim import Optimizer
 
 from vertebra.errors import WeightsError
 from vertebra.train.averaging import Average
 from vertebra.train.cycle import Cycle
 from vertebra.train.history import History
+from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Recipe
 from vertebra.train.tuning import Setting
-
-if TYPE_CHECKING:
-    from vertebra.train.loop import Trainer
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +31,23 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     histories: tuple[History, ...]
 
 
-def state(trainer: Trainer) -> dict[str, Any]:
+class Resumable(Protocol):
+    """What of a trainer is saved and restored; checked, not restored: its recipe, classes and data."""
+
+    net: nn.Module
+    recipe: Recipe
+    train: Pixels
+    classes: tuple[str, ...]
+    setting: Setting | None
+    step: int
+    seconds: float
+    average: Average | None
+    optimiser: Optimizer
+    current: Cycle | None
+    histories: tuple[History, ...]
+
+
+def state(trainer: Resumable) -> dict[str, Any]:
     """Tensors and one JSON text."""
     average = trainer.average
     ledger = Ledger(
@@ -53,7 +69,7 @@ def state(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def restore(trainer: Trainer, state: dict[str, Any], where: str) -> None:
+def restore(trainer: Resumable, state: dict[str, Any], where: str) -> None:
     """Puts a state into a trainer of the same network, recipe and data; raises WeightsError where they are others."""
     try:
         ledger = msgspec.json.decode(state["ledger"], type=Ledger)

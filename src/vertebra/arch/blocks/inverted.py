@@ -62,6 +62,7 @@ class MBConv(Block, frozen=True):
 
 def _inverted(block: InvertedResidual | MBConv, channels: int, hidden: int, attention: Node | None) -> Node:
     norm, act = block.norm, block.act
+    hidden = channels if block.expansion == 1 else hidden
     children: list[tuple[str, Node]] = []
     if block.expansion != 1:
         children.append(("expand", ConvNormAct(hidden, 1, norm=norm, act=act)))
