@@ -217,7 +217,8 @@ def architectures(draw: st.DrawFn, classes: int | None = None) -> Architecture:
     for _ in range(draw(st.integers(1, 3))):
         entry = draw(st.one_of(st.none(), blocks(shape[0], 2))) if draw(st.booleans()) else None
         shape = shape if entry is None else entry.output(shape)
-        block = draw(st.one_of(blocks(shape[0], draw(st.integers(1, 2))), nodes(shape[0])))
+        stride = draw(st.integers(1, 2)) if entry is None else 1  # at most 32 in all, as LEAST_RESOLUTION bears
+        block = draw(st.one_of(blocks(shape[0], stride), nodes(shape[0])))
         depth = draw(st.integers(1, 3)) if _takes(block, block.output(shape)) else 1
         stages.append(Stage(block, depth, entry))
         for _, node in Stage(block, depth).nodes():

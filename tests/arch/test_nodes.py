@@ -59,7 +59,10 @@ from vertebra.errors import ArchitectureError, ShapeError
         (lambda: Norm(eps=math.inf), "Norm.eps: expected float < 1.0, got inf"),
         (lambda: Dropout(1), "Dropout.rate: expected float < 1.0, got 1"),
         (lambda: Pool("max", 3, 1, 2), "Pool.padding: 2 is more than half the window of 3"),
-        (lambda: Pool("average", 3, dilation=2), "Pool.dilation: an average over a dilated window is not offered (allowed: 1)"),
+        (
+            lambda: Pool("average", 3, dilation=2),
+            "Pool.dilation: an average over a dilated window is not offered (allowed: 1)",
+        ),
         (lambda: Tap("a b"), "Tap.name: expected str matching regex '^[A-Za-z0-9_]+$', got 'a b'"),
         (lambda: Bottleneck(2), "Bottleneck.out: 2 leaves no inner channels (allowed: a wider out or base_width)"),
         (lambda: ConvNormAct(8, norm=Act()), "ConvNormAct.norm: expected Norm, got Act()"),
@@ -67,8 +70,14 @@ from vertebra.errors import ArchitectureError, ShapeError
         (lambda: Seq((Act(),)), "Seq.children[0]: expected a pair (name, Node), got Act()"),
         (lambda: Seq(3), "Seq.children: expected a sequence of Node, got 3"),
         (lambda: seq(a=3), "Seq.children[0]: expected Node, got 3"),
-        (lambda: Seq((("é", Act()),)), "Seq.children: 'é' is not a name (allowed: letters, digits, _, or digits alone)"),
-        (lambda: Seq((("a.b", Act()),)), "Seq.children: 'a.b' is not a name (allowed: letters, digits, _, or digits alone)"),
+        (
+            lambda: Seq((("é", Act()),)),
+            "Seq.children: 'é' is not a name (allowed: letters, digits, _, or digits alone)",
+        ),
+        (
+            lambda: Seq((("a.b", Act()),)),
+            "Seq.children: 'a.b' is not a name (allowed: letters, digits, _, or digits alone)",
+        ),
         (lambda: Seq((("a", Act()), ("a", Act()))), "Seq.children: names are used twice: a"),
         (lambda: seq(seq(a=Act()), a=Act()), "Seq.children: names are used twice: a"),
         (lambda: seq(Act(), Act()), "Seq.children: names are used twice: the nameless one"),
@@ -187,7 +196,10 @@ def test_blocks_that_never_end_are_typed_errors(block):
 def test_shapes_that_disagree_name_the_layer():
     cases = [
         (seq(a=Conv(8), b=Conv(9, groups=3)), "b: Conv: 3 groups do not divide 8 input channels"),
-        (seq(a=Sum((("x", Conv(4)), ("y", Conv(5))))), "a: Sum: branches give x (4, 8, 8), y (5, 8, 8) (allowed: equal shapes)"),
+        (
+            seq(a=Sum((("x", Conv(4)), ("y", Conv(5))))),
+            "a: Sum: branches give x (4, 8, 8), y (5, 8, 8) (allowed: equal shapes)",
+        ),
         (
             seq(a=concat(x=Conv(4), y=Conv(4, stride=2))),
             "a: Concat: branches give x (4, 8, 8), y (4, 4, 4) (allowed: equal extents)",

@@ -67,7 +67,15 @@ def test_a_window_larger_than_its_input():
 @pytest.mark.parametrize(
     ("channels", "divisor", "expected"),
     # _make_divisible of the TensorFlow models repository (slim/nets/mobilenet), worked by hand; 0.9 guards 11.9 from 8.
-    [(32 * 1.4, 8, 48), (16 * 0.35, 8, 8), (11.9, 8, 16), (24 * 0.75, 8, 24), (1280 * 1.4, 8, 1792), (4, 8, 8), (12, 8, 16)],
+    [
+        (32 * 1.4, 8, 48),
+        (16 * 0.35, 8, 8),
+        (11.9, 8, 16),
+        (24 * 0.75, 8, 24),
+        (1280 * 1.4, 8, 1792),
+        (4, 8, 8),
+        (12, 8, 16),
+    ],
 )
 def test_channels_round_as_published(channels, divisor, expected):
     assert round_channels(channels, divisor) == expected

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from vertebra.arch.combinators import Seq
 from vertebra.arch.encoding import canonical
-from vertebra.arch.expansion import expanded, layers
+from vertebra.arch.expansion import along, expanded, layers
 from vertebra.arch.node import Node, children_of
 from vertebra.arch.primitives import Act, Function, Identity, Norm
 from vertebra.arch.record import Channels, Record, brief, replace
@@ -125,11 +125,7 @@ class Architecture(Record, frozen=True):
     @property
     def reduction(self) -> int:
         """The total stride from the image to the last map: 32 for most ImageNet families."""
-        total, shape = 1, self.input_shape
-        for _, node in self.nodes():
-            total *= stride_of(node, shape)
-            shape = node.output(shape)
-        return total
+        return math.prod(stride_of(node, enters) for _, node, enters, _ in along(self.nodes(), self.input_shape))
 
     # -- transforms ---------------------------------------------------------------------------------------------
 
@@ -181,7 +177,8 @@ class Architecture(Record, frozen=True):
     def with_norm(self, method: Literal["batch", "group", "layer", "layer2d"], *, groups: int = 32) -> Self:
         """Every normalisation by another method; ``"layer"`` is ``group`` with one group, over channels and positions.
 
-        Raises TransformError where the architecture has no normalisation.
+        Raises TransformError where the architecture has no normalisation.  Blocks are changed through their fields:
+        what a user's own block makes in its code stays.
         """
         known = {
             "batch": Norm("batch"),
@@ -271,14 +268,12 @@ def _flat(tree: Node) -> Iterator[tuple[str, Node]]:
 
 
 def _weight_names(arch: Architecture) -> list[tuple[str, tuple[int, ...]]]:
-    found: list[tuple[str, tuple[int, ...]]] = []
-    shape = arch.input_shape
-    for path, node in arch.nodes():
-        for layer in layers(node, shape, path):
-            weights = layer.node.weights(layer.enters)
-            found.extend((f"{layer.path}.{weight.name}", weight.shape) for weight in weights)
-        shape = node.output(shape)
-    return found
+    return [
+        (f"{layer.path}.{weight.name}", weight.shape)
+        for path, node, enters, _ in along(arch.nodes(), arch.input_shape)
+        for layer in layers(node, enters, path)
+        for weight in layer.node.weights(layer.enters)
+    ]
 
 
 __all__ = ["MAX_RESOLUTION", "Architecture", "Initialisation", "OutputStride", "Stage"]

@@ -167,11 +167,11 @@ def _located(error: ArchitectureError, path: str) -> ArchitectureError:
     return ArchitectureError(error.what, where=where, allowed=error.allowed, remedy=error.remedy)
 
 
-def nearest(name: str, known: Iterable[str]) -> list[str]:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.4) -> list[str]:
     """The known names that are most like one that is not."""
     import difflib
 
-    return difflib.get_close_matches(name[:200], known, 3, cutoff=0.4)
+    return difflib.get_close_matches(name[:200], known, 3, cutoff)
 
 
 def _parsed_json(text: str | bytes) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import lru_cache
 from typing import cast
 
@@ -84,6 +84,17 @@ def _layers(node: Node, shape: Shape, path: str) -> Generator[Layer, None, Shape
         return node.joined(shape, shapes)
     except ShapeError as error:
         raise error if error.where else error.at(path) from None
+
+
+def along(nodes: Iterable[tuple[str, Node]], shape: Shape) -> Iterator[tuple[str, Node, Shape, Shape]]:
+    """(path, node, enters, leaves) of nodes that stand one after the other; raises ShapeError with the path."""
+    for path, node in nodes:
+        try:
+            leaves = node.output(shape)
+        except ShapeError as error:
+            raise error.at(f"{path}." if error.where and path else path) from None
+        yield path, node, shape, leaves
+        shape = leaves
 
 
 def joined(path: str, name: str) -> str:

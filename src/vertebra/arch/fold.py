@@ -50,5 +50,3 @@ class Fold(Generic[F]):
         """The kinds of node that this fold covers and has no rule for."""
         leaves = [cls for cls in kinds().values() if issubclass(cls, self.covers) and not issubclass(cls, Block)]
         return sorted(cls.kind() for cls in leaves if not any(base in self.rules for base in cls.__mro__))
-
-

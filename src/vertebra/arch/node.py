@@ -159,7 +159,8 @@ def expand(block: Block, channels: int) -> Node:
 def classes_by_kind() -> dict[str, list[type[Node]]]:
     """Every class of node that exists now, the user's own included, by its name in JSON.
 
-    More than one stands there where two files gave the same name; a file that was loaded again counts once, as it is now.
+    More than one stands there where two files gave the same name; a file that was loaded again counts once, as it is
+    now.
     """
     found: dict[str, list[type[Node]]] = {}
     queue: list[type[Node]] = [Node]

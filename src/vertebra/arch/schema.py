@@ -91,13 +91,19 @@ def _reference(record: type[Record]) -> dict[str, Any]:
 
 
 def _one_of(base: type[Record], known: dict[str, type[Node]]) -> dict[str, Any]:
-    """Any kind of node below ``base``; it must say which, unless ``base`` is itself a kind and so the one meant."""
-    choices: list[dict[str, Any]] = [
-        {"$ref": f"#/$defs/{kind}", "required": [KIND]} for kind, cls in sorted(known.items()) if issubclass(cls, base)
+    """Any kind of node below ``base``; it must say which, unless ``base`` is itself a kind and so the one meant.
+
+    Conditions rather than ``anyOf``: a validator then looks into one definition, not into all of them at each level.
+    """
+    allowed = sorted(kind for kind, cls in known.items() if issubclass(cls, base))
+    chosen = [
+        {"if": {"properties": {KIND: {"const": kind}}, "required": [KIND]}, "then": {"$ref": f"#/$defs/{kind}"}}
+        for kind in allowed
     ]
-    if base is not Node and base not in ABSTRACT:
-        choices.append({"$ref": f"#/$defs/{_name(base)}"})
-    return {"anyOf": choices}
+    schema: dict[str, Any] = {"type": "object", "properties": {KIND: {"enum": allowed}}, "allOf": chosen}
+    if base is Node or base in ABSTRACT:
+        return schema | {"required": [KIND]}
+    return schema | {"if": {"not": {"required": [KIND]}}, "then": {"$ref": f"#/$defs/{_name(base)}"}}
 
 
 def _name(record: type[Record]) -> str:

@@ -121,5 +121,3 @@ def _dilated_window(node: Conv | Pool, limit: int, grid: _Grid) -> tuple[Node, _
         # An explicit padding is in pixels of the original grid, which are now `dilation` apart.
         changes["padding"] = tuple(each * grid.dilation for each in pair(node.padding))
     return replace(node, **changes), after
-
-

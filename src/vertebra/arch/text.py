@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from vertebra.arch.expansion import along
 from vertebra.arch.node import Combinator, Node
 from vertebra.arch.record import Record, fields_of
 from vertebra.arch.shapes import Shape
 from vertebra.arch.strides import stride_of
-from vertebra.errors import ShapeError
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -44,18 +44,11 @@ def outline(parts: Iterable[Part], shape: Shape) -> list[Row]:
     rows = []
     for part in parts:
         stride = 1
-        for path, node in part.nodes:
-            stride *= stride_of(node, shape)
-            shape = _leaves(path, node, shape)
+        for _, node, enters, leaves in along(part.nodes, shape):
+            stride *= stride_of(node, enters)
+            shape = leaves
         rows.append(Row(part.name, part.block, part.depth, shape[0], stride, shape))
     return rows
-
-
-def _leaves(path: str, node: Node, shape: Shape) -> Shape:
-    try:
-        return node.output(shape)
-    except ShapeError as error:
-        raise error.at(f"{path}." if error.where and path else path) from None
 
 
 def label(node: Node) -> str:
@@ -94,5 +87,3 @@ def text_table(title: str, rows: list[Row]) -> str:
             ).rstrip()
         )
     return "\n".join(lines)
-
-

@@ -8,7 +8,7 @@ from functools import cached_property
 import msgspec
 
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.expansion import Layer, layers
+from vertebra.arch.expansion import Layer, along, layers
 from vertebra.arch.node import Node
 from vertebra.arch.record import brief
 from vertebra.arch.shapes import Shape, elements
@@ -184,9 +184,8 @@ def _all_layers(of: Architecture | Node, shape: Shape) -> Iterator[Layer]:
     if isinstance(of, Node):
         yield from layers(of, shape)
         return
-    for path, node in of.nodes():
-        yield from layers(node, shape, path)
-        shape = node.output(shape)
+    for path, node, enters, _ in along(of.nodes(), shape):
+        yield from layers(node, enters, path)
 
 
 def _layer_cost(layer: Layer) -> LayerCost:
@@ -215,5 +214,3 @@ def _explain(of: Architecture | Node, shape: Shape) -> None:
     """Walk again layer by layer, so that the error names the layer's path."""
     for _ in _all_layers(of, shape):
         pass
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -116,7 +116,7 @@ class Trainer:
         and for a loss that is no number, :class:`Interrupted` after Ctrl-C.
         """
         begin = time.perf_counter()
-        with self._interruptible() as stop:
+        with self._interruptible(timed=seconds is not None) as stop:
             self._tune(stop)
             self.current = cycle_of(
                 start=self.step,
@@ -143,7 +143,7 @@ class Trainer:
         if self.current is None:
             return None
         begin = time.perf_counter() - self.current.seconds
-        with self._interruptible() as stop:
+        with self._interruptible(timed=self.current.budget is not None) as stop:
             self._tune(stop)
             return self._run(self.current, begin, stop)
 
@@ -151,7 +151,9 @@ class Trainer:
         """Judges :attr:`network` in float32; raises DataError where there is no picture."""
         if not len(pixels):
             raise DataError("no picture to evaluate on", where="images")
-        return judged(outputs(self.network, pixels, FLOAT32), pixels.labels.cpu().numpy(), self.classes)
+        with Threads():
+            logits = outputs(self.network, pixels, FLOAT32)
+        return judged(logits, pixels.labels.cpu().numpy(), self.classes)
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint; raises OutputError."""
@@ -161,10 +163,11 @@ class Trainer:
     # -- the cycle ----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _interruptible(self) -> Iterator[Interruption]:
+    def _interruptible(self, *, timed: bool) -> Iterator[Interruption]:
         """Ctrl-C becomes :class:`Interrupted`; threads and the global generator come back as they were."""
         devices = [self.train.device] if self.train.device.type == "cuda" else []
-        with heard() as stop, self._threads, torch.random.fork_rng(devices=devices):
+        threads = self._threads if timed and not devices else nullcontext()
+        with heard() as stop, threads, torch.random.fork_rng(devices=devices):
             try:
                 yield stop
             except KeyboardInterrupt:
@@ -185,6 +188,8 @@ class Trainer:
             done = self.step - cycle.start
             cycle.seconds = time.perf_counter() - begin
             if cycle.due(done):
+                if cycle.budget is not None:
+                    self._threads.look()
                 self._judge(cycle, stop)
             if done >= cycle.plan.steps_at(done):
                 return

@@ -70,9 +70,7 @@ ROWS: tuple[tuple[int, float, float, int, float, Norm, float], ...] = (
 )
 
 
-def _entry(
-    member: int, width: float, depth: float, resolution: int, dropout: float, norm: Norm, top1: float
-) -> Entry:
+def _entry(member: int, width: float, depth: float, resolution: int, dropout: float, norm: Norm, top1: float) -> Entry:
     name = f"efficientnet_b{member}"
     make = partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, norm=norm, name=name)
     note = "batch-norm settings of torchvision (eps 1e-5); the authors' are 1e-3" if norm is _TORCH else ""

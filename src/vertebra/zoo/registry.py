@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 
 from vertebra.arch.architecture import Architecture
+from vertebra.arch.codec import nearest
+from vertebra.arch.record import brief
 from vertebra.errors import UnknownNameError
 from vertebra.zoo import cifar_resnets, densenets, efficientnets, mobilenets, resnets
 from vertebra.zoo.entry import Entry, Family
@@ -38,17 +39,20 @@ def names() -> tuple[str, ...]:
 def entry(name: str) -> tuple[Family, Entry]:
     """A name's family and published facts; raises UnknownNameError with the nearest names."""
     known = _by_name()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 3, cutoff=0)
+    if not isinstance(name, str) or name not in known:
         raise UnknownNameError(
-            f"unknown architecture {name!r}",
-            allowed=f"{', '.join(near)}, ..." if near else None,
+            f"unknown architecture {brief(name)}",
+            allowed=f"{', '.join(nearest(str(name), known, cutoff=0))}, ...",
             remedy="see `vertebra list`",
         )
     return known[name]
 
 
-@cache
 def architecture(name: str) -> Architecture:
     """The architecture of a registered name; raises UnknownNameError with the nearest names."""
-    return entry(name)[1].make()
+    return _made(entry(name)[1].name)
+
+
+@cache
+def _made(name: str) -> Architecture:
+    return _by_name()[name][1].make()

@@ -1,0 +1,124 @@
+"""The registry: each entry has its facts, builds, and has the published size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vertebra.arch import from_json, to_json
+from vertebra.costs import cost
+from vertebra.errors import UnknownNameError
+from vertebra.zoo import (
+    architecture,
+    cifar_resnet,
+    densenet,
+    efficientnet,
+    entry,
+    families,
+    mobilenet_v2,
+    names,
+    resnet,
+)
+
+# Parameters and MACs at 224 px, as torchvision 0.28.0 and timm 1.0.31 count them by torch's own flop counter.
+GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())
+
+
+def test_the_registry_holds_what_is_promised():
+    resnets = [f"resnet{layers}" for layers in (18, 34, 50, 101, 152)]
+    cifar = [f"cifar_resnet{6 * n + 2}" for n in (3, 5, 7, 9, 18, 200)]
+    plain = [f"cifar_plain{6 * n + 2}" for n in (3, 5, 7, 9)]
+    others = [f"densenet{layers}" for layers in (121, 161, 169, 201)] + [
+        f"efficientnet_b{member}" for member in range(8)
+    ]
+    assert {*resnets, *cifar, *plain, *others, "mobilenet_v2"} <= set(names())
+    assert len(set(names())) == len(names())
+    assert len({family.name for family in families()}) == len(families())
+
+
+@pytest.mark.parametrize("name", names())
+def test_facts_are_complete(name):
+    family, one = entry(name)
+    assert 1990 < family.year < 2100 and "arXiv:" in family.paper
+    assert family.idea.endswith(".") and family.idea.count(".") == 1 and len(family.idea) < 130
+    if one.accuracy is None:
+        assert one.note
+    else:
+        assert 50 < one.accuracy.top1 < 100 and one.accuracy.resolution >= 32 and one.accuracy.source
+    assert family in families() and one in family.entries
+
+
+@pytest.mark.parametrize("name", names())
+def test_entries_are_named_and_shaped_as_they_say(name):
+    arch = architecture(name)
+    assert arch.name == name and arch == entry(name)[1].make()
+    assert arch.classes == (10 if "cifar" in name else 1000)
+    accuracy = entry(name)[1].accuracy
+    assert accuracy is None or accuracy.resolution == arch.resolution
+    assert from_json(to_json(arch)).hash == arch.hash
+    assert cost(arch).leaves == (arch.classes,)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("cifar")])
+def test_size_is_the_peers(name):
+    costs = cost(architecture(name), resolution=224)
+    assert (costs.params, costs.macs) == (GOLDEN[name]["params"], GOLDEN[name]["macs"])
+
+
+def test_unknown_names_get_the_nearest():
+    for name, start in (
+        ("resnet51", "unknown architecture 'resnet51' (allowed: resnet50, "),
+        ("xyzzy", "unknown architecture 'xyzzy' (allowed: "),
+        ([], "unknown architecture [] (allowed: "),
+    ):
+        with pytest.raises(UnknownNameError) as caught:
+            architecture(name)
+        assert str(caught.value).startswith(start) and str(caught.value).endswith(", ...); see `vertebra list`")
+
+
+# -- families with free parameters ---------------------------------------------------------------------------------
+
+
+def test_resnet_200():
+    """He et al. 2016 (Identity Mappings), table 5: 200 layers are depths 3, 24, 36, 3."""
+    arch = resnet(depths=(3, 24, 36, 3))
+    assert sum(3 * stage.depth for stage in arch.stages) + 2 == 200
+    assert round(cost(arch).params / 1e6, 1) == 64.7  # timm 1.0.31: resnet200, 64,673,832
+    assert cost(arch).params == 64_673_832
+
+
+def test_resnext_and_senet_from_the_same_family():
+    """torchvision 0.28.0: resnext50_32x4d and wide_resnet50_2; timm 1.0.31: seresnet50."""
+    from vertebra.arch import SqueezeExcite
+
+    assert cost(resnet((3, 4, 6, 3), groups=32, base_width=4)).params == 25_028_904
+    assert cost(resnet((3, 4, 6, 3), base_width=128)).params == 68_883_240
+    # timm's gates have biases (two for each block: channels / 16 and channels), the paper's have none.
+    biases = sum(
+        depth * (width + width // 16) for depth, width in zip((3, 4, 6, 3), (256, 512, 1024, 2048), strict=True)
+    )
+    assert cost(resnet((3, 4, 6, 3), attention=SqueezeExcite(16))).params == 28_088_024 - biases
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 33])
+def test_any_depth_of_the_cifar_networks(n):
+    arch = cifar_resnet(n)
+    assert arch.name == f"cifar_resnet{6 * n + 2}"
+    convs = [layer for layer in cost(arch).layers if layer.kind == "conv"]
+    assert len(convs) + 1 == 6 * n + 2
+
+
+def test_plain_twins_have_the_same_size():
+    for layers in (20, 32, 44, 56):
+        residual, plain = (cost(architecture(f"cifar_{kind}{layers}")) for kind in ("resnet", "plain"))
+        assert (residual.params, residual.macs, residual.activations) == (plain.params, plain.macs, plain.activations)
+
+
+def test_other_parameters():
+    assert densenet((2, 2), growth=12, classes=5).classes == 5
+    assert mobilenet_v2(0.1, classes=3).classes == 3
+    assert efficientnet(1.5, 1.5, resolution=200).resolution == 200
+    # Sandler et al. 2018, section 6.1: the last convolution is not narrowed below a multiplier of 1.
+    assert mobilenet_v2(0.35).head.children[0][1].out == 1280 and mobilenet_v2(1.4).head.children[0][1].out == 1792
