@@ -1,7 +1,7 @@
 """The demo at five split seeds: held-out accuracy and the artifact's latency.
 
-The targets: at least 98.5% in the mean, each artifact within the 1 ms budget.  The test part differs with the seed and takes no part in
-any choice.  ``--minutes`` is the demo's own by default.
+The targets: at least 98.5% in the mean, each artifact within the 1 ms budget.  The test part differs with the seed and
+takes no part in any choice.  ``--minutes`` is the demo's own by default.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def test_the_architecture_is_stored_in_both_forms(found: FitResult) -> None:
 
 
 def test_the_test_part_took_no_part_and_its_accuracy_can_be_had_again(found: FitResult) -> None:
-    """The split is a function of the seed, so the test part can be cut again; the bundle must score there what was said."""
+    """The split is a function of the seed: cut again, the bundle must score on the test part what was said."""
     again = evaluate(found.bundle, split(open_data("digits"), seed=0), part="test")
     assert (again.top1, again.n) == (pytest.approx(found.test_accuracy), found.test_n)
 

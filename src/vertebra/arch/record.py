@@ -66,13 +66,11 @@ class Record(
     def __post_init__(self) -> None:
         cls = type(self)
         try:
-            for field in fields_of(cls):
-                given = getattr(self, field.name)
-                if given is field.default and not field.required:
-                    continue
-                value = checked(field, given)
-                if value is not given:
-                    msgspec.structs.force_setattr(self, field.name, value)
+            for default, field, given in zip(*_defaults_and_fields(cls), msgspec.structs.astuple(self), strict=True):
+                if given is not default:
+                    value = checked(field, given)
+                    if value is not given:
+                        msgspec.structs.force_setattr(self, field.name, value)
         except ArchitectureError as error:
             raise error.at(cls.__name__) from None
         if nesting(self) > MAX_NESTING:
@@ -116,6 +114,12 @@ def replace(record: R, **changes: Any) -> R:
 def fields_of(cls: type[Record]) -> tuple[Field, ...]:
     """The fields of a record class, in order."""
     return tuple(_field(info) for info in msgspec.structs.fields(cls))
+
+
+@cache
+def _defaults_and_fields(cls: type[Record]) -> tuple[tuple[Any, ...], tuple[Field, ...]]:
+    fields = fields_of(cls)
+    return tuple(msgspec.NODEFAULT if field.required else field.default for field in fields), fields
 
 
 @cache

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vertebra.arch.shapes import pads
+from vertebra.arch.shapes import pads, pair
 
 # The rule without its cache: under torch.compile and torch.export sizes may be symbols, which have no hash.
 _pads = pads.__wrapped__
@@ -57,7 +57,7 @@ class WidePaddedMaxPool2d(nn.MaxPool2d):
     """A maximum over dilated windows with more padding than half the kernel; the padding takes no part."""
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = self.padding
+        rows, columns = pair(self.padding)
         x = F.pad(x, (columns, columns, rows, rows), value=float("-inf"))
         return F.max_pool2d(x, self.kernel_size, self.stride, 0, self.dilation)
 
