@@ -10,9 +10,10 @@ import torch
 
 from tests.train.helpers import CLASSES, digits, noise, recipe, tiny
 from vertebra.errors import DataError, Interrupted, RecipeError, WeightsError
+from vertebra.train.checkpoint import Saving
 from vertebra.train.feeding import bounds
 from vertebra.train.interruption import Interruption
-from vertebra.train.loop import Saving, Trainer
+from vertebra.train.loop import Trainer
 from vertebra.train.observer import Silent
 from vertebra.train.recipe import AdamW, Augmentation, Sgd
 

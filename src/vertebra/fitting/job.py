@@ -12,9 +12,10 @@ from vertebra.fitting.measuring import Measured
 from vertebra.fitting.run_folder import RunFolder
 from vertebra.fitting.steps import Stopwatch
 from vertebra.nn import build
+from vertebra.train.checkpoint import Saving
 from vertebra.train.device import device_named
 from vertebra.train.history import History, Point
-from vertebra.train.loop import Saving, Trainer
+from vertebra.train.loop import Trainer
 from vertebra.train.observer import Status
 from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Facts, Recipe, recipe_for

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from vertebra.errors import OutputError, WeightsError
@@ -17,6 +18,14 @@ from vertebra.errors import OutputError, WeightsError
 MAGIC = b"vertebra checkpoint 1\n"
 """Then the SHA-256 of the rest (32 bytes), then torch.save's bytes."""
 _REMEDY = "start again without resuming"
+
+
+class Saving(msgspec.Struct, frozen=True, kw_only=True):
+    """Where checkpoints go, how often (seconds), and what to tell a user who stopped the run."""
+
+    path: Path
+    every: float = 30.0
+    remedy: str = "go on from the checkpoint"
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from vertebra.errors import RecipeError
-from vertebra.train.history import Point
+from vertebra.train.history import History, Point
 from vertebra.train.schedule import Plan
+from vertebra.train.tuning import Setting
 
 MOMENTS = (0.0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Fractions of a time budget after which the number of steps is estimated anew."""
@@ -53,6 +54,17 @@ class Cycle(msgspec.Struct, kw_only=True):
     def mean_loss(self) -> float | None:
         """Of the steps since the last point; None where there was none."""
         return self.loss[0] / self.loss[1] if self.loss[1] else None
+
+    def history(self, images: float, setting: Setting) -> History:
+        """The cycle at its end, after training on so many pictures."""
+        return History(
+            start=self.start,
+            plan=self.plan,
+            points=self.points,
+            setting=setting,
+            seconds=self.seconds,
+            images_per_second=images / max(self.seconds - self.evaluating, 1e-9),
+        )
 
     def wants_revision(self, done: int) -> bool:
         """Whether the time budget is to be turned into steps anew."""

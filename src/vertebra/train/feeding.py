@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from vertebra.errors import DataError
 from vertebra.train.draws import Draws, draws, order
 from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Recipe
@@ -38,3 +39,16 @@ def bounds(count: int, batch: int) -> list[int]:
     """Where an epoch is cut: batches of nearly equal size, at most ``batch``, none left out, none of one picture."""
     batches = max(1, min(-(-count // batch), count // 2))
     return [round(index * count / batches) for index in range(batches + 1)]
+
+
+def check_parts(train: Pixels, val: Pixels | None, classes: int) -> None:
+    """Raise DataError for parts or classes that cannot be trained with."""
+    if classes < 2:
+        raise DataError(f"{classes} class", where="classes", allowed="two or more")
+    if len(train) < 2:
+        raise DataError(f"{len(train)} training picture", where="train", allowed="two or more")
+    for name, part in (("train", train), ("val", val)):
+        if part is not None and len(part) and int(part.labels.max()) >= classes:
+            raise DataError(
+                f"the label {int(part.labels.max())}", where=f"{name} labels", allowed=f"0 to {classes - 1}"
+            )

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,10 +15,11 @@ from torch import Tensor, nn
 from vertebra.errors import DataError, Interrupted, RecipeError
 from vertebra.train import checkpoint, resuming
 from vertebra.train.averaging import Average
+from vertebra.train.checkpoint import Saving
 from vertebra.train.crowding import Threads
 from vertebra.train.cycle import Cycle, Pace, cycle_of
 from vertebra.train.evaluation import Evaluation, judged, outputs
-from vertebra.train.feeding import Feed
+from vertebra.train.feeding import Feed, check_parts
 from vertebra.train.history import History, Point
 from vertebra.train.interruption import Interruption, heard
 from vertebra.train.objective import loss_of
@@ -28,19 +28,10 @@ from vertebra.train.optimisers import optimiser_for
 from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Recipe
 from vertebra.train.schedule import Plan, factor
-from vertebra.train.tuning import Setting, tuned
+from vertebra.train.tuning import FLOAT32, Setting, tuned
 
 SLOW_STEP = 0.4
 """Seconds from which on Ctrl-C does not wait for the end of a step."""
-FLOAT32 = Setting(layout="channels_last", precision="float32")
-
-
-class Saving(msgspec.Struct, frozen=True, kw_only=True):
-    """Where checkpoints go, how often (seconds), and what to tell a user who stopped the run."""
-
-    path: Path
-    every: float = 30.0
-    remedy: str = "go on from the checkpoint"
 
 
 class Trainer:
@@ -63,7 +54,7 @@ class Trainer:
         observer: Observer | None = None,
         saving: Saving | None = None,
     ) -> None:
-        _check_parts(train, val, len(classes))
+        check_parts(train, val, len(classes))
         self.net = net.to(train.device)
         self.recipe = recipe
         self.train = train
@@ -268,10 +259,8 @@ class Trainer:
 
     def _evaluation_seconds(self, cycle: Cycle) -> float:
         """Of one evaluation: as measured, or before the first as a third of training on as many pictures."""
-        if self.val is None:
-            return 0.0
-        if cycle.points:
-            return cycle.evaluating / len(cycle.points)
+        if cycle.points or self.val is None:
+            return cycle.evaluating / max(1, len(cycle.points))
         return self._step_seconds * len(self.val) / (len(self.train) / self.steps_per_epoch) / 3
 
     def settle_losses(self) -> None:
@@ -298,11 +287,7 @@ class Trainer:
 
     def _interrupted(self, stop: Interruption) -> Interrupted:
         cycle = self.current
-        at = (
-            f"stopped at step {self.step - cycle.start} of {cycle.plan.steps}"
-            if cycle
-            else "stopped before the first step"
-        )
+        at = f"stopped at step {self.step - cycle.start} of {cycle.plan.steps}" if cycle else "stopped before a step"
         if self.saving is None:
             return Interrupted(at)
         if stop.whole:
@@ -312,27 +297,8 @@ class Trainer:
     def _finished(self, cycle: Cycle, seconds: float) -> History:
         cycle.seconds = seconds
         images = (self.step - cycle.start) / self.steps_per_epoch * len(self.train)
-        history = History(
-            start=cycle.start,
-            plan=cycle.plan,
-            points=cycle.points,
-            setting=self.setting or FLOAT32,
-            seconds=seconds,
-            images_per_second=images / max(seconds - cycle.evaluating, 1e-9),
-        )
+        history = cycle.history(images, self.setting or FLOAT32)
         self.seconds += seconds
         self.histories = (*self.histories, history)
         self.current = None
         return history
-
-
-def _check_parts(train: Pixels, val: Pixels | None, classes: int) -> None:
-    if classes < 2:
-        raise DataError(f"{classes} class", where="classes", allowed="two or more")
-    if len(train) < 2:
-        raise DataError(f"{len(train)} training picture", where="train", allowed="two or more")
-    for name, part in (("train", train), ("val", val)):
-        if part is not None and len(part) and int(part.labels.max()) >= classes:
-            raise DataError(
-                f"the label {int(part.labels.max())}", where=f"{name} labels", allowed=f"0 to {classes - 1}"
-            )

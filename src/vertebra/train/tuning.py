@@ -49,6 +49,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
+FLOAT32 = Setting(layout="channels_last", precision="float32")
+"""What a network is judged with."""
+
+
 def tuned(net: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor) -> tuple[Setting, float]:
     """The fastest setting that the recipe allows, for a real batch float32[B, C, S, S] with its labels, and its
     seconds a step.
