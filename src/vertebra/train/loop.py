@@ -74,8 +74,6 @@ class Trainer:
         self._threads = Threads()
         self._losses: list[Tensor] = []
 
-    # -- what a user calls --------------------------------------------------------------------------------------
-
     @property
     def steps_per_epoch(self) -> int:
         """Batches that an epoch is cut into."""
@@ -151,8 +149,6 @@ class Trainer:
         self.settle_losses()
         checkpoint.save(path, resuming.state(self))
 
-    # -- the cycle ----------------------------------------------------------------------------------------------
-
     @contextmanager
     def _interruptible(self, *, timed: bool) -> Iterator[Interruption]:
         """Ctrl-C becomes :class:`Interrupted`; threads and the global generator come back as they were."""
@@ -214,8 +210,6 @@ class Trainer:
                 self.average.update()
             self.step += 1
             self._losses.append(loss.detach())
-
-    # -- between the steps --------------------------------------------------------------------------------------
 
     def _tune(self, stop: Interruption) -> None:
         if self.setting is not None:
