@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vertebra.costs.budget import Budgets
 from vertebra.costs.count import cost
 from vertebra.errors import BudgetError
-from vertebra.fitting.halving import LEAST_EPOCHS, affordable_ms, contenders, rounds_for
+from vertebra.fitting.halving import LEAST_EPOCHS, TRAINING_COST, affordable_ms, contenders, rounds_for
 from vertebra.fitting.layout import LAST_MAP, Plan, breach, plans, resolutions_for, within
 from vertebra.fitting.measuring import PER_FAMILY, Latency, Measured, over, search_family
 from vertebra.zoo import families
@@ -92,14 +92,14 @@ def test_contenders_come_from_every_family_largest_affordable_first(found: tuple
 def test_a_short_time_prefers_cheaper_networks(found: tuple[Plan, ...]) -> None:
     every = [measured(plan, 1e-7 * plan.macs, 100.0) for plan in found]
     limit = affordable_ms(10_000, 30.0)
-    assert limit == pytest.approx(1e3 * 30 / (10_000 * LEAST_EPOCHS))
+    assert limit * TRAINING_COST * LEAST_EPOCHS * 10_000 == pytest.approx(30e3)
     chosen = contenders(every, count=6, images=10_000, seconds=30.0)
     affordable = [one for one in chosen if one.latency.network_ms <= limit]
     assert affordable == chosen[: len(affordable)]
 
 
-@given(st.floats(0.1, 1e5))
-def test_rounds_halve(seconds: float) -> None:
-    sizes = rounds_for(seconds)
+@given(st.floats(0.1, 1e5), st.integers(2, 10**6), st.floats(0.01, 100))
+def test_rounds_halve(seconds: float, images: int, latency: float) -> None:
+    sizes = rounds_for(seconds, images, latency)
     assert 4 <= sizes[0] <= 8 and sizes[-1] <= 3
     assert all(after == -(-before // 2) for before, after in pairwise(sizes))

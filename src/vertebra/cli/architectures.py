@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from vertebra.cli.output import Blocks, Json, architecture_of, print_json, print_table, short
@@ -124,4 +125,4 @@ def schema() -> None:
     """The JSON Schema of architecture files."""
     from vertebra.arch.schema import json_schema
 
-    print_json(json_schema())
+    print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())

@@ -25,7 +25,7 @@ DIGITS = "digits"
 DEMO_LATENCY = "1ms"
 DEMO_MINUTES = 2.0
 MINUTES = 10.0
-SEARCH_SHARE = 0.3
+SEARCH_SHARE = 0.25
 """Of the training time, spent on finding the winner."""
 
 
@@ -143,9 +143,10 @@ def _chosen(job: Job, measured: list[Measured]) -> tuple[list[Contender], Conten
     by_name = {one.plan.name: one for one in measured}
     if not state.contenders:
         left = seconds_left(job, measured)
-        sizes = rounds_for(SEARCH_SHARE * left)
         final = (1 - SEARCH_SHARE) * left
         images = len(job.look.dataset.parts["train"])
+        affordable = min(affordable_ms(images, final), typical_ms(measured))
+        sizes = rounds_for(SEARCH_SHARE * left, images, affordable)
         chosen = contenders(measured, count=sizes[0], images=images, seconds=final)
         names = tuple(one.plan.name for one in chosen)
         each = tuple(SEARCH_SHARE * left / len(sizes) / min(size, len(chosen)) for size in sizes)
@@ -173,7 +174,11 @@ def _trained(job: Job, winner: Contender) -> None:
 def seconds_left(job: Job, measured: list[Measured]) -> float:
     """Of the job's minutes, without what the steps after the training will need; never less than a few seconds."""
     minutes = job.folder.request.minutes or MINUTES
-    typical = statistics.median(one.latency.total_ms for one in measured if one.fits)
     dataset = job.look.dataset
-    later = reserve(len(dataset.parts["val"]), len(dataset.parts["test"]), typical)
+    later = reserve(len(dataset.parts["val"]), len(dataset.parts["test"]), typical_ms(measured))
     return max(60 * minutes - job.watch.elapsed - later, 4.0)
+
+
+def typical_ms(measured: list[Measured]) -> float:
+    """The median latency of those that fit."""
+    return statistics.median(one.latency.total_ms for one in measured if one.fits)
