@@ -62,7 +62,10 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         from vertebra.errors import MissingExtraError
 
-        raise MissingExtraError.behind(error) or error from error
+        missing = MissingExtraError.behind(error)
+        if missing is None:
+            raise
+        raise missing from error
     globals()[name] = value
     return value
 

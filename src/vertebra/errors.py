@@ -53,6 +53,10 @@ class UnknownNameError(VertebraError):
     """A name that is not in the registry."""
 
 
+class UsageError(VertebraError):
+    """Arguments that contradict one another."""
+
+
 class DataError(VertebraError):
     """A data set that cannot be used: missing, empty, one class, classes that disagree between parts."""
 

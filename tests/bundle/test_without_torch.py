@@ -101,7 +101,7 @@ def test_architectures_and_doctor(packages: Path) -> None:
     assert (costs["params"], costs["macs"], costs["resolution"]) == (25_557_032, 4_089_184_256, 224)
     doctor = json.loads(run(packages, "doctor", "--json"))
     torch = next(one for one in doctor["packages"] if one["name"] == "torch")
-    assert torch["version"] is None and torch["hint"] == "pip install 'vertebra[torch]'"
+    assert torch["version"] is None and torch["hint"] == "pip install 'vertebra[train]'"
 
 
 def test_what_needs_an_extra_names_it(packages: Path) -> None:

@@ -201,3 +201,9 @@ def test_a_recipe_that_makes_no_sense(refused: Run, tmp_path: Path) -> None:
 )
 def test_misused_verbs(refused: Run, arguments: tuple[str, ...]) -> None:
     assert "(see vertebra --help)" in refused(*arguments)
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "raise SystemExit('bye')", "def broken(:", "import nothing_of_the_name"])
+def test_a_blocks_file_that_fails_is_one_line(refused: Run, tmp_path: Path, code: str) -> None:
+    (tmp_path / "mine.py").write_text(code)
+    assert "mine.py: cannot be run" in refused("cost", "resnet18", "--blocks", tmp_path / "mine.py")

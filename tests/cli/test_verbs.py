@@ -58,9 +58,10 @@ def test_show_round_trips(said) -> None:
 
 def test_a_block_of_the_users_own(said, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from vertebra.arch import Block, Conv, seq\n"
+        "from __future__ import annotations\n"
+        "from vertebra.arch import Block, Channels, Conv, seq\n"
         "class Twice(Block, frozen=True, tag='twice_of_mine'):\n"
-        "    out: int\n"
+        "    out: Channels\n"
         "    def layers(self, channels):\n"
         "        return seq(first=Conv(self.out, 3), second=Conv(self.out, 3))\n"
     )

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from vertebra.cli.output import Blocks, Json, architecture_of, print_json, print_table, short
+from vertebra.cli.output import Blocks, Json, architecture_of, print_json, print_table, run_blocks, short
+from vertebra.errors import UsageError
 
 Name = Annotated[str, typer.Argument(help="A registered name, or a .json or .yaml file.")]
 Resolution = Annotated[int | None, typer.Option(help="Side of the image in px; the architecture's own by default.")]
@@ -71,6 +72,8 @@ def show(name: Name, json: Json = False, yaml: Annotated[bool, typer.Option(help
     """An architecture: its stages as a table, or as the JSON or YAML that describes it."""
     from vertebra.arch import codec
 
+    if json and yaml:
+        raise UsageError("both --json and --yaml are given", allowed="one of them")
     arch = architecture_of(name, blocks)
     if json or yaml:
         print((codec.to_yaml(arch) if yaml else codec.to_json(arch)).rstrip())
@@ -121,8 +124,15 @@ def cost(name: Name, resolution: Resolution = None, json: Json = False,
     print_table(("layer" if layers else "stage", "block", "output", "params", "MACs", "activations"), rows)
 
 
-def schema() -> None:
-    """The JSON Schema of architecture files."""
+def schema(
+    json: Annotated[bool, typer.Option("--json", help="On one line; it is JSON either way.")] = False,
+    blocks: Blocks = None,
+) -> None:
+    """The JSON Schema of architecture files, with your own blocks if you name their file."""
     from vertebra.arch.schema import json_schema
 
+    run_blocks(blocks)
+    if json:
+        print_json(json_schema())
+        return
     print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,9 +48,8 @@ def short(count: float) -> str:
 
 def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
     """A registered name, or a ``.json`` / ``.yaml`` file; ``blocks`` is run first so that its kinds are known."""
-    if blocks is not None:
-        _run(blocks)
-    if name.endswith((".json", ".yaml", ".yml")):
+    run_blocks(blocks)
+    if name.lower().endswith((".json", ".yaml", ".yml")):
         from vertebra.arch import codec
 
         return codec.read(name)
@@ -58,14 +58,20 @@ def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
     return architecture(name)
 
 
-def _run(path: Path) -> None:
+def run_blocks(path: Path | None) -> None:
+    """Run a user's file, so that the blocks that it defines are known."""
+    if path is None:
+        return
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"vertebra_blocks_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ArchitectureError("is no Python file", where=str(path), allowed="--blocks FILE.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # annotations that are strings are looked up there
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, TypeError, AttributeError, ValueError) as error:
-        raise ArchitectureError(f"cannot be run: {error}", where=str(path)) from error
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise ArchitectureError(f"cannot be run: {type(error).__name__}: {error}", where=str(path)) from error

@@ -8,22 +8,23 @@ from typing import Any
 
 from vertebra.engines.device import describe
 from vertebra.engines.engine import available
+from vertebra.errors import EXTRAS
 from vertebra.version import installed
 
-# package, what it is for, the extra that brings it (None: the base install)
-PACKAGES: tuple[tuple[str, str, str | None], ...] = (
-    ("msgspec", "architectures as data", None),
-    ("numpy", "arrays", None),
-    ("pillow", "pictures", None),
-    ("simplejpeg", "JPEG", None),
-    ("onnxruntime", "running bundles", None),
-    ("safetensors", "weights", None),
-    ("torch", "networks and training", "torch"),
-    ("onnx", "writing ONNX", "train"),
-    ("matplotlib", "plots of the report", "train"),
-    ("jinja2", "pages of the report", "train"),
-    ("scikit-learn", "the digits data set", "demo"),
-    ("openvino", "a second engine", "deploy"),
+# distribution, the module that it brings, what it is for
+PACKAGES: tuple[tuple[str, str, str], ...] = (
+    ("msgspec", "msgspec", "architectures as data"),
+    ("numpy", "numpy", "arrays"),
+    ("pillow", "PIL", "pictures"),
+    ("simplejpeg", "simplejpeg", "JPEG"),
+    ("onnxruntime", "onnxruntime", "running bundles"),
+    ("safetensors", "safetensors", "weights"),
+    ("torch", "torch", "networks and training"),
+    ("onnx", "onnx", "writing ONNX"),
+    ("matplotlib", "matplotlib", "plots of the report"),
+    ("jinja2", "jinja2", "pages of the report"),
+    ("scikit-learn", "sklearn", "the digits data set"),
+    ("openvino", "openvino", "a second engine"),
 )
 
 
@@ -45,10 +46,12 @@ def examination() -> dict[str, Any]:
     }
 
 
-def _package(name: str, use: str, extra: str | None) -> dict[str, str | None]:
+def _package(name: str, module: str, use: str) -> dict[str, str | None]:
     try:
         version: str | None = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         version = None
-    hint = "" if version else f"pip install 'vertebra[{extra}]'" if extra else "pip install --force-reinstall vertebra"
-    return {"name": name, "version": version, "use": use, "hint": hint}
+    install = (
+        f"pip install 'vertebra[{EXTRAS[module]}]'" if module in EXTRAS else "pip install --force-reinstall vertebra"
+    )
+    return {"name": name, "version": version, "use": use, "hint": "" if version else install}
