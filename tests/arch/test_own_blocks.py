@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from vertebra.arch import Architecture, Block, Conv, ConvNormAct, GlobalPool, Identity, Linear, Stage, add, seq
+from vertebra.arch import (
+    Architecture,
+    Block,
+    Conv,
+    ConvNormAct,
+    GlobalPool,
+    Identity,
+    Linear,
+    Stage,
+    add,
+    expanded,
+    replace,
+    seq,
+)
 from vertebra.arch.codec import from_json, from_yaml, to_json, to_yaml
 from vertebra.arch.record import Channels, Positive
 from vertebra.costs import cost
-from vertebra.errors import TransformError
+from vertebra.errors import ArchitectureError, TransformError
 
 
 class Ghost(Block, frozen=True):
@@ -68,3 +82,87 @@ def test_torch():
     assert sum(parameter.numel() for parameter in net.parameters()) == cost(ARCH).params
     assert "stages.1.0.cheap.conv.weight" in net.state_dict()
     assert build(Ghost(8), channels=8)(torch.zeros(1, 8, 4, 4)).shape == (1, 8, 4, 4)
+
+
+class Broken(Block, frozen=True):
+    """Its code fails."""
+
+    def layers(self, channels: int):
+        return {3: Conv(8)}[channels]
+
+
+class Empty(Block, frozen=True):
+    """It says nothing."""
+
+
+class Listed(Block, frozen=True):
+    """It holds what can change."""
+
+    widths: list[int] = msgspec.field(default_factory=list)
+
+    def layers(self, channels: int):
+        return seq(*(Conv(width) for width in self.widths))
+
+
+class Table(Block, frozen=True):
+    """It holds what can change."""
+
+    widths: dict[str, int]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cost(Broken(), resolution=8, channels=4).macs, "Broken: layers(4) raised KeyError: 4"),
+        (lambda: Broken().output((4, 8, 8)), "Broken: layers(4) raised KeyError: 4"),
+        (
+            lambda: cost(Empty(), resolution=8, channels=4).macs,
+            "Empty: a Block needs layers(); define layers(self, channels) -> Node",
+        ),
+        (lambda: Listed([8]), "Listed.widths: a list can change, and nodes cannot (allowed: a tuple)"),
+        (lambda: Listed(), "Listed.widths: a list can change, and nodes cannot (allowed: a tuple)"),
+        (lambda: Table({"a": 1}), "Table.widths: a dict can change, and nodes cannot (allowed: a tuple)"),
+    ],
+)
+def test_what_a_block_of_a_user_gets_wrong(make, message):
+    with pytest.raises(ArchitectureError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+def test_the_cause_is_kept_for_the_traceback():
+    with pytest.raises(ArchitectureError) as caught:
+        Broken().output((4, 8, 8))
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+class Nameless(Block, frozen=True):
+    """Its one child is named ``conv``."""
+
+    def layers(self, channels: int):
+        return seq(conv=Conv(channels))
+
+
+@pytest.mark.parametrize(
+    "use", [lambda node: cost(node, resolution=8, channels=3).macs, lambda node: expanded(node, 3)]
+)
+def test_a_name_that_a_nameless_block_brings_in_again(use):
+    with pytest.raises(ArchitectureError, match="'conv' stands twice|used twice: conv"):
+        use(seq(Nameless(), conv=Conv(4)))
+    use(seq(Nameless(), other=Conv(4)))
+
+
+class Head(Block, frozen=True):
+    """A head with a name that is taken."""
+
+    def layers(self, channels: int):
+        return seq(pool=GlobalPool(), stem=Linear(3))
+
+
+def test_a_head_beside_the_stem():
+    with pytest.raises(ArchitectureError, match="Architecture.head: a child is named 'stem'"):
+        replace(ARCH, head=seq(pool=GlobalPool(), stem=Linear(3)))
+    with pytest.raises(ArchitectureError, match="Architecture.head: a child is named 'stages'"):
+        replace(ARCH, head=seq(seq(pool=GlobalPool(), stages=Linear(3))))
+    with pytest.raises(ArchitectureError, match="'stem' stands twice"):
+        _ = cost(replace(ARCH, head=Head())).macs

@@ -157,6 +157,7 @@ def test_scaled_by_random_numbers_is_consistent():
         (lambda a: a.without_head().with_classes(3), "resnet18 has no classifier; give it a head with a Linear"),
         (lambda a: a.with_channels(0), "Architecture.channels: expected int >= 1, got 0"),
         (lambda a: a.with_norm("bach"), "unknown normalisation 'bach' (allowed: batch, group, layer, layer2d)"),
+        (lambda a: a.with_norm(["batch"]), "unknown normalisation ['batch'] (allowed: batch, group, layer, layer2d)"),
         (lambda a: a.with_norm("group", groups=0), "Norm.groups: expected int >= 1, got 0"),
         (
             lambda a: a.with_activation("rely"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from vertebra.arch import (
     Norm,
     Pool,
     Primitive,
+    Seq,
     Stage,
     add,
     concat,
@@ -227,11 +229,13 @@ def test_other_channels():
 
 
 def test_a_map_that_vanishes_names_its_layer():
-    net = Architecture("x", Conv(8, 3, 2), (Stage(seq(conv=Conv(8, 3, 2, padding=0)), 4),), Identity())
+    conv = Conv(8, 3, 2, padding=0)
+    four = Seq(tuple((str(index), conv) for index in range(4)))
+    net = Architecture("x", Conv(8, 3, 2), (Stage(four),), Identity())
     with pytest.raises(ShapeError) as caught:
         _ = cost(net, resolution=40).macs
     assert str(caught.value) == (
-        "stages.0.3.conv: a window of 3 does not fit an input of 1 with padding 0; "
+        "stages.0.0.3: a window of 3 does not fit an input of 1 with padding 0; "
         "use a larger resolution, a smaller kernel or less stride before this layer"
     )
     for use in (
@@ -239,7 +243,7 @@ def test_a_map_that_vanishes_names_its_layer():
         lambda: cost(net, resolution=40).parts,
         lambda: str(net.with_resolution(40)),
     ):
-        with pytest.raises(ShapeError, match=r"^stages\.0\.3\.conv: a window of 3"):
+        with pytest.raises(ShapeError, match=r"^stages\.0\.0\.3: a window of 3"):
             use()
 
 
@@ -249,3 +253,10 @@ def test_a_registered_network_at_a_resolution_too_small():
     assert str(caught.value).startswith(
         "stages.3.entry.pool: a window of 2 does not fit an input of 1 with padding 0; use a larger"
     )
+
+
+def test_numbers_of_numpy():
+    arch = architecture("cifar_resnet20")
+    assert cost(arch, resolution=np.int64(32), channels=np.int32(3)).macs == cost(arch).macs
+    assert type(arch.with_resolution(np.int64(64)).resolution) is int
+    assert cost(Conv(8), resolution=np.int64(4), channels=np.int16(2)).params == 16

@@ -27,7 +27,7 @@ from vertebra.fitting.packing import FitResult
 from vertebra.fitting.training import train_bundle
 from vertebra.zoo import architecture
 
-SECONDS = 12
+SECONDS = 18
 PARAMS = 60_000
 
 
@@ -95,9 +95,10 @@ def test_the_report_and_the_record(found: FitResult) -> None:
         assert part in text, headings.found
     record = json.loads((found.path / "fit.json").read_text())
     assert record["request"]["seed"] == 0 and record["study"]["environment"]["torch"]
-    trained = [one for one in record["study"]["candidates"] if one["accuracies"]]
-    assert len({one["family"] for one in trained}) >= 4
-    assert all(one["params"] <= PARAMS for one in record["study"]["candidates"])
+    candidates = record["study"]["candidates"]
+    assert all(one["params"] <= PARAMS for one in candidates)
+    trained = {one["family"] for one in candidates if one["accuracies"]}
+    assert len(trained) == min(4, len({one["family"] for one in candidates if one["fits"]}))
 
 
 def test_another_budget_gives_another_winner(found: FitResult, tmp_path: Path) -> None:
@@ -118,14 +119,21 @@ def test_a_stopped_job_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vertebra.cli", "fit", "digits", "--params", str(PARAMS)]
     command += ["--minutes", "0.4", "--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    # A shell that runs this in the background ignores Ctrl-C, and children inherit that.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     state = out.with_name("stopped.run") / "state.json"
     deadline = time.monotonic() + 90
     while not (state.is_file() and json.loads(state.read_bytes())["contenders"]) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "--resume" in said.splitlines()[-1]
+    assert process.returncode == 2 and "--resume" in said.splitlines()[-1]
     assert "Traceback" not in said and not out.exists()
     before = json.loads(state.read_bytes())
     resumed = subprocess.run([*command, "--resume", "--json"], capture_output=True, text=True, env=environment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -31,13 +32,8 @@ from vertebra.costs import cost
 from vertebra.errors import ArchitectureError, ShapeError, TransformError
 from vertebra.nn import build
 from vertebra.nn.layers import DropPath
-from vertebra.nn.modules import ACTIVATIONS, MODULES, OPERATIONS
+from vertebra.nn.modules import ACTIVATIONS
 from vertebra.zoo import architecture
-
-
-def test_every_kind_has_a_rule():
-    assert MODULES.missing() == []
-    assert OPERATIONS.missing() == []
 
 
 @pytest.mark.parametrize("function", ACTIVATIONS)
@@ -285,6 +281,44 @@ class TestOptions:
         with pytest.raises(ShapeError, match="put a GlobalPool before it"):
             build(seq(fc=Linear(3)), channels=3)
 
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            (
+                lambda: build("resnet18"),
+                "expected an architecture or a node, got 'resnet18'; use vertebra.architecture('resnet18')",
+            ),
+            (lambda: build(3), "expected an architecture or a node, got 3"),
+            (lambda: build(Conv(3), channels=-1), "channels of -1 (allowed: a whole number from 1)"),
+            (lambda: build(Conv(3), channels="a"), "channels of 'a' (allowed: a whole number from 1)"),
+            (lambda: build(tiny(), channels="a"), "Architecture.channels: expected int, got 'a'"),
+            (lambda: build(tiny(), drop_path="a"), "drop_path is 'a' (allowed: at least 0, below 1)"),
+            (lambda: build(tiny(), seed="a"), "seed is 'a' (allowed: a whole number from 0)"),
+            (lambda: build(tiny(), seed=1 << 70), f"seed is {1 << 70} (allowed: a whole number from 0)"),
+            (
+                lambda: build(add(Conv(3), training=Conv(3)), channels=3),
+                "a child is named 'training' (allowed: another name: torch's modules own it)",
+            ),
+        ],
+    )
+    def test_arguments_of_another_kind(self, call, message):
+        with pytest.raises(ArchitectureError) as caught:
+            call()
+        assert str(caught.value) == message
+
+    def test_names_of_our_own_attributes(self):
+        """In a composite, a chain of vectors and at the top."""
+        node = seq(pool=GlobalPool(), vectors=Linear(4), both=add(plan=Linear(4), shortcut=Identity()))
+        net = build(node, channels=3).eval()
+        assert net(images(1, 3, 4, 4)).shape == (1, 4)
+        assert {"vectors.weight", "both.plan.weight"} <= net.state_dict().keys()
+        net = build(tiny(head=seq(pool=GlobalPool(), arch=Linear(5)))).eval()
+        assert net(images(1, 3, 32, 32)).shape == (1, 5)
+        assert net.arch.classes == 5 and "arch.weight" in net.state_dict()
+
+    def test_numbers_of_numpy(self):
+        assert build(Conv(3), channels=np.int64(2), seed=np.int64(1)).weight.shape == (3, 2, 1, 1)
+
     def test_own_block_of_a_user(self):
         class Twice(Block, frozen=True):
             out: int
@@ -322,6 +356,20 @@ def test_output_stride_keeps_the_values_at_kept_positions(name):
             fine.load_state_dict(net.state_dict())
             step = 32 // output_stride
             torch.testing.assert_close(fine(x)[:, :, ::step, ::step], coarse, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_even_kernels_spread_too(output_stride):
+    """Half an even kernel is no whole number of dilated pixels: the padding is written out."""
+    nodes = (Conv(6, 2, 2), Conv(6, 4, 1), Conv(6, (2, 3), 2), Conv(6, 2), Pool("max", 3, 2, 1), Conv(6, 1, 1, "same"))
+    arch = Architecture("even", seq(a=Conv(6, 3, 4), b=Act()), tuple(Stage(node) for node in nodes), resolution=61)
+    net = build(arch).eval()
+    fine = build(arch.with_output_stride(output_stride)).eval()
+    fine.load_state_dict(net.state_dict())
+    x = images(1, 3, 61, 64)
+    with torch.inference_mode():
+        coarse, step = net(x), 32 // output_stride
+        torch.testing.assert_close(fine(x)[:, :, ::step, ::step], coarse, rtol=1e-4, atol=1e-5)
 
 
 def test_bottleneck_alone():

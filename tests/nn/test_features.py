@@ -98,3 +98,19 @@ class TestTaps:
         net = build(tiny(stages=(Stage(self.inside),), head=Linear(5)))
         (inner,) = features(net, (), taps=("inner",))(images(1, 3, 32, 32))
         assert inner.shape == (1, 6, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("strides", "message"), [(4, "4 is no list"), ("4", "'4' is no list"), (([],), "stride \\[\\]")]
+)
+def test_strides_of_another_kind(strides, message):
+    with pytest.raises(TransformError, match=message):
+        features(build(tiny()), strides)
+
+
+def test_children_named_like_methods():
+    """``forward`` is a name that torch's own look-up would take for the method."""
+    stage = Stage(seq(forward=Conv(8, 3, 2), eval=Tap("here")))
+    net = build(Architecture("methods", Conv(8, 3, 2), (stage, Stage(Act())), resolution=16))
+    x = images(1, 3, 16, 16)
+    assert features(net, (4,))(x)[0].shape == (1, 8, 4, 4)

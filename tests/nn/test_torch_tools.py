@@ -7,9 +7,9 @@ import torch
 
 from tests.nn.helpers import images, randomised, tiny
 from vertebra.arch.architecture import Architecture, Stage
-from vertebra.arch.blocks import ConvNormAct, DenseLayer, MBConv
-from vertebra.arch.combinators import add, seq
-from vertebra.arch.primitives import Act, Conv, GlobalPool, Identity, Linear, Norm, Tap
+from vertebra.arch.blocks import ConvNormAct, DenseLayer, MBConv, SqueezeExcite
+from vertebra.arch.combinators import add, gate, seq
+from vertebra.arch.primitives import Act, Conv, GlobalPool, Identity, LayerScale, Linear, Norm, PadChannels, Tap
 from vertebra.nn import build, features
 
 
@@ -58,8 +58,11 @@ class TestTracing:
 def test_export_for_any_size(net):
     """TensorFlow's padding follows the size at run time, in an exported graph too."""
     dims = {0: torch.export.Dim("n"), 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    program = torch.export.export(build(tiny()).eval(), (images(2, 3, 32, 32),), dynamic_shapes=(dims,), strict=False)
-    assert program.module()(images(3, 3, 48, 64)).shape == (3, 5)
+    for module in (build(tiny()).eval(), net):
+        program = torch.export.export(module, (images(2, 3, 32, 32),), dynamic_shapes=(dims,), strict=False)
+        for shape in ((3, 3, 48, 64), (2, 3, 35, 37), (2, 3, 31, 38)):
+            x = images(*shape)
+            torch.testing.assert_close(program.module()(x), module(x))
 
 
 def test_compile_while_training(net, x):
@@ -90,11 +93,14 @@ def test_double_and_half_precision(x):
     assert build(tiny()).bfloat16().eval()(images(1, 3, 32, 32).bfloat16()).dtype == torch.bfloat16
 
 
-def test_symbolic_trace():
+def test_symbolic_trace(net):
     """torchvision's feature extraction and FX quantisation start from it."""
-    net = build(tiny()).eval()
-    x = images(1, 3, 32, 32)
-    torch.testing.assert_close(torch.fx.symbolic_trace(net)(x), net(x))
+    scaled = seq(scale=LayerScale(0.5), pad=PadChannels(9), pool=GlobalPool(), fc=Linear(9), vector=LayerScale())
+    extents = build(seq(scaled, more=PadChannels(12), gate=gate(Linear(12))), channels=3).eval()
+    attention = build(Architecture("se", Conv(16), (Stage(SqueezeExcite()), Stage(SqueezeExcite(layer="conv")))))
+    for module in (build(tiny()).eval(), net, attention, extents):
+        x = images(1, 3, 32, 31)
+        torch.testing.assert_close(torch.fx.symbolic_trace(module)(x), module(x))
 
 
 def test_a_few_steps_of_training_lower_the_loss():

@@ -88,7 +88,7 @@ def test_initialisers_are_the_state_dict() -> None:
 
 
 def test_without_weights_they_are_inputs() -> None:
-    model = emit(ARCH, None, P, entry="any")
+    model = emit(ARCH, None, P)  # for pictures of any size, unless told otherwise
     onnx.checker.check_model(model, full_check=True)
     assert {one.name for one in model.graph.input} == {"image", *lively(ARCH)}
 

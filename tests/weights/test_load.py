@@ -7,11 +7,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.nn.helpers import images, randomised, tiny
-from vertebra.arch.primitives import Linear
-from vertebra.errors import TransformError, WeightsError
+from vertebra.arch.primitives import Conv, Linear
+from vertebra.errors import ArchitectureError, TransformError, WeightsError
 from vertebra.nn import build
 from vertebra.weights.load import load
 from vertebra.weights.save import save
+from vertebra.zoo import architecture
 
 
 @pytest.fixture
@@ -141,3 +142,25 @@ class TestRefused:
         assert str(caught.value) == "unknown source of weights 'torchvision:IMAGENET1K_V2' (allowed: file:PATH)"
         with pytest.raises(WeightsError, match=f"allowed: file:PATH.; write file:{path}"):
             load(tiny(), str(path))
+
+
+@pytest.mark.parametrize(
+    ("arch", "weights", "error", "message"),
+    [
+        ("cifar_resnet20", "file:x", ArchitectureError, "use vertebra.architecture('cifar_resnet20')"),
+        (Conv(3), "file:x", ArchitectureError, "weights need a whole architecture"),
+        (architecture("cifar_resnet20"), None, WeightsError, "expected a source of weights, got None"),
+    ],
+)
+def test_arguments_of_another_kind(arch, weights, error, message):
+    with pytest.raises(error) as caught:
+        load(arch, weights)
+    assert message in str(caught.value)
+
+
+def test_tied_tensors_are_not_saved_as_two(tmp_path):
+    net = build(Conv(3), channels=3)
+    with pytest.raises(WeightsError) as caught:
+        save({"a": net.weight, "b": net.weight, "c": net.weight.detach().clone()}, tmp_path / "w.safetensors")
+    assert str(caught.value) == "a and b share their memory; save a copy of one: tensor.clone()"
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import pytest
 
 from vertebra.arch import from_json, to_json
 from vertebra.costs import cost
-from vertebra.errors import UnknownNameError
+from vertebra.errors import ArchitectureError, UnknownNameError
 from vertebra.zoo import (
     architecture,
     cifar_resnet,
@@ -122,3 +122,17 @@ def test_other_parameters():
     assert efficientnet(1.5, 1.5, resolution=200).resolution == 200
     # Sandler et al. 2018, section 6.1: the last convolution is not narrowed below a multiplier of 1.
     assert mobilenet_v2(0.35).head.children[0][1].out == 1280 and mobilenet_v2(1.4).head.children[0][1].out == 1792
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: resnet((3, 24, 36)), "resnet: 3 depths and 4 widths (allowed: as many)"),
+        (lambda: resnet((1, 1, 1, 1), "foo"), "resnet: unknown block 'foo' (allowed: basic, bottleneck)"),
+        (lambda: resnet((1, 1, 1, 1), ["basic"]), "resnet: unknown block ['basic'] (allowed: basic, bottleneck)"),
+    ],
+)
+def test_free_parameters_that_mean_nothing(call, message):
+    with pytest.raises(ArchitectureError) as caught:
+        call()
+    assert str(caught.value) == message

@@ -12,12 +12,13 @@ from msgspec import Meta
 from vertebra.arch.combinators import Seq
 from vertebra.arch.encoding import canonical
 from vertebra.arch.expansion import along, expanded, layers
-from vertebra.arch.node import Node, children_of
+from vertebra.arch.node import Combinator, Node, children_of
+from vertebra.arch.plain import whole
 from vertebra.arch.primitives import Act, Function, Identity, Norm
 from vertebra.arch.record import Channels, Record, brief, replace
-from vertebra.arch.rewriting import Substitution, last_linear, rewritten, with_last_linear
+from vertebra.arch.rewriting import Substitution, gates, last_linear, with_last_linear
 from vertebra.arch.rounding import Rounding
-from vertebra.arch.scaling import multiplier, stage_scaled, suffixed, widened
+from vertebra.arch.scaling import MAX_NAME, multiplier, stage_scaled, suffixed, widened
 from vertebra.arch.shapes import Shape
 from vertebra.arch.stage import Stage
 from vertebra.arch.strides import dilated, reduced, stride_of
@@ -26,6 +27,8 @@ from vertebra.errors import ArchitectureError, TransformError
 
 OutputStride = Literal[8, 16, 32]
 MAX_RESOLUTION = 16_384
+TOP = ("stem", "stages")
+"""What stands beside the children of the head."""
 
 
 class Initialisation(Record, frozen=True):
@@ -44,9 +47,9 @@ class Architecture(Record, frozen=True):
     ``resolution`` is the side in pixels at which it is meant to be used; ``channels`` those of the image.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
     stem: Node
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[Stage, ...], Meta(min_length=1)]
     head: Node = Identity()
     resolution: Annotated[int, Meta(ge=1, le=MAX_RESOLUTION)] = 224
     channels: Channels = 3
@@ -59,6 +62,9 @@ class Architecture(Record, frozen=True):
             raise self.fault("name", f"{brief(self.name)} has characters that cannot be printed")
         if not self.stages:
             raise self.fault("stages", "expected at least one stage")
+        taken = sorted(set(TOP) & set(self.head.segments())) if isinstance(self.head, Combinator) else []
+        if taken:
+            raise self.fault("head", f"a child is named {taken[0]!r}", remedy="the head stands beside them: rename it")
 
     # -- the tree -----------------------------------------------------------------------------------------------
 
@@ -71,11 +77,12 @@ class Architecture(Record, frozen=True):
         """The input's (C, H, W) at a resolution in pixels, or at the architecture's own."""
         if resolution is None:
             return self.input_shape
-        if type(resolution) is not int or not 1 <= resolution <= MAX_RESOLUTION:
+        pixels = whole(resolution)
+        if pixels is None or not 1 <= pixels <= MAX_RESOLUTION:
             raise ArchitectureError(
                 f"a resolution of {brief(resolution)} px", allowed=f"an integer from 1 to {MAX_RESOLUTION}"
             )
-        return (self.channels, resolution, resolution)
+        return (self.channels, pixels, pixels)
 
     def nodes(self) -> Iterator[tuple[str, Node]]:
         """(path, node) in order of execution: ``stem``, ``stages.0.0``, ..., and the head, whose children stand at the
@@ -186,8 +193,8 @@ class Architecture(Record, frozen=True):
             "layer": Norm("group", groups=1),
             "layer2d": Norm("layer2d"),
         }
-        if method not in known:
-            raise TransformError(f"unknown normalisation {method!r}", allowed=", ".join(known))
+        if not isinstance(method, str) or method not in known:
+            raise TransformError(f"unknown normalisation {brief(method)}", allowed=", ".join(known))
         norm = known[method]
         keep = Substitution(Norm, lambda old: replace(norm, eps=old.eps, momentum=old.momentum))
         return self._substituted(keep, "normalisation")
@@ -195,10 +202,11 @@ class Architecture(Record, frozen=True):
     def with_activation(self, function: Function) -> Self:
         """Every activation but the gates of attention by another function; raises TransformError where there is
         none.
+
+        A gate is known by its place: a block's field ``gate``, or the last activation within a Gate.
         """
         act = Act(function)
-        gates = ("sigmoid", "hard_sigmoid")
-        return self._substituted(Substitution(Act, lambda old: old if old.function in gates else act), "activation")
+        return self._substituted(Substitution(Act, lambda old: act, spare=gates), "activation")
 
     def with_output_stride(self, output_stride: OutputStride) -> Self:
         """Strides beyond this one become dilations; weights and their names stay."""
@@ -236,12 +244,12 @@ class Architecture(Record, frozen=True):
         stages = tuple(
             replace(
                 stage,
-                block=rewritten(stage.block, substitution),
-                entry=stage.entry and rewritten(stage.entry, substitution),
+                block=substitution.within(stage.block),
+                entry=stage.entry and substitution.within(stage.entry),
             )
             for stage in self.stages
         )
-        stem, head = rewritten(self.stem, substitution), rewritten(self.head, substitution)
+        stem, head = substitution.within(self.stem), substitution.within(self.head)
         if not substitution.seen:
             raise TransformError(f"{self.name} has no {what} to change", remedy="choose a family that has one")
         return replace(self, stem=stem, stages=stages, head=head)

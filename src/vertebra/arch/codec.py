@@ -154,6 +154,9 @@ def _pairs(field: Field, item: Any, here: str) -> list[tuple[str, Any]]:
     if field.named:
         if not isinstance(item, dict):
             raise ArchitectureError(f"expected an object of name to node, got {brief(item)}", where=here)
+        for name in item:
+            if not name.isprintable():
+                raise ArchitectureError(f"the name {brief(name)} cannot be printed", where=here)
         return [(f".{name}", child) for name, child in item.items()]
     if not isinstance(item, list):
         raise ArchitectureError(f"expected an array, got {brief(item)}", where=here)

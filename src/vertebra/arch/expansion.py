@@ -12,7 +12,7 @@ from vertebra.arch.combinators import Seq
 from vertebra.arch.node import Block, Combinator, Node, Primitive, endless, expand
 from vertebra.arch.record import MAX_NESTING, replace
 from vertebra.arch.shapes import UNKNOWN, Shape
-from vertebra.errors import ShapeError
+from vertebra.errors import ArchitectureError, ShapeError
 
 
 def unblocked(node: Node, channels: int) -> Node:
@@ -49,6 +49,41 @@ def _expanded(node: Node, shape: Shape) -> Node:
 @lru_cache(maxsize=1 << 14)
 def _leaves(node: Node, shape: Shape) -> Shape:
     return node.output(shape)
+
+
+def segments(node: Node, shape: Shape) -> Iterator[str]:
+    """The names that stand at a node's own level once blocks are opened: its children's, and those of nameless ones."""
+    node = unblocked(node, shape[0])
+    if not isinstance(node, Combinator):
+        return
+    for name, child in node.children:
+        if name:
+            yield name
+        else:
+            yield from segments(child, shape)
+        if isinstance(node, Seq):
+            shape = _leaves(child, shape)
+
+
+def hides_block(node: Node) -> bool:
+    """Whether a block without a name stands in it, so that its own check of names cannot see them all."""
+    while isinstance(node, Combinator):
+        nameless = [child for name, child in node.children if not name]
+        if not nameless:
+            return False
+        node = nameless[0]
+    return isinstance(node, Block)
+
+
+def check_segments(node: Node, shape: Shape, taken: Iterable[str] = ()) -> None:
+    """Raise ArchitectureError where a name stands twice at a node's level, or beside those ``taken``."""
+    seen = set(taken)
+    for name in segments(node, shape):
+        if name in seen:
+            raise ArchitectureError(
+                f"the name {name!r} stands twice, in a nameless child and beside it", remedy="name the child"
+            )
+        seen.add(name)
 
 
 class Layer(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ import msgspec
 
 from vertebra.arch.record import Record
 from vertebra.arch.shapes import KEEP, Shape, Step
-from vertebra.errors import ArchitectureError, ShapeError
+from vertebra.errors import ArchitectureError, ShapeError, VertebraError
 
 Role = Literal["kernel", "gain", "bias", "statistic", "counter"]
 LEARNED: frozenset[Role] = frozenset(("kernel", "gain", "bias"))
@@ -146,13 +146,20 @@ def endless(block: Node) -> ArchitectureError:
 
 @lru_cache(maxsize=1 << 14)
 def expand(block: Block, channels: int) -> Node:
-    """The tree a block stands for, one level down; raises ArchitectureError if the block gives no node."""
+    """The tree a block stands for, one level down; raises ArchitectureError, naming the block, if it gives no node."""
+    where = type(block).__name__
+    if type(block).layers is Block.layers:
+        raise ArchitectureError("a Block needs layers()", where=where, remedy="define layers(self, channels) -> Node")
     try:
         node = block.layers(channels)
     except RecursionError:
         raise endless(block) from None
+    except VertebraError:
+        raise
+    except Exception as error:
+        raise ArchitectureError(f"layers({channels}) raised {type(error).__name__}: {error}", where=where) from error
     if not isinstance(node, Node):
-        raise ArchitectureError(f"layers() gave {type(node).__name__}", where=type(block).__name__, allowed="a Node")
+        raise ArchitectureError(f"layers() gave {type(node).__name__}", where=where, allowed="a Node")
     return node
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from vertebra.arch.node import Primitive, Weight
-from vertebra.arch.record import Channels, Fraction, Kernel, Natural, Pair, Positive, Ratio
+from vertebra.arch.record import Channels, Fraction, Kernel, Natural, Positive, Ratio
 from vertebra.arch.shapes import KEEP, UNKNOWN, Shape, Step, elements, is_map, pair, steps_of, windowed
 from vertebra.errors import ShapeError
 
@@ -193,8 +193,6 @@ __all__ = [
     "Linear",
     "Norm",
     "PadChannels",
-    "Pair",
     "Pool",
-    "Positive",
     "Tap",
 ]

@@ -7,7 +7,6 @@ msgspec gives speed but its constructors check nothing, so ``Record`` checks and
 from __future__ import annotations
 
 import math
-import operator
 import types
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -16,6 +15,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from vertebra.arch.plain import PLAIN, plain
 from vertebra.errors import ArchitectureError
 
 # Bounds keep a hostile file from asking for years of work; the widest published layer has 18,432 channels.
@@ -44,6 +44,8 @@ class Field(msgspec.Struct, frozen=True):
     """The record class that a value must be an instance of; None for plain values."""
     many: bool
     """Whether the field holds a tuple of such records."""
+    least: int
+    """How many of them there must be."""
     named: bool
     """Whether the field holds (name, node) pairs: a combinator's children."""
     integers: range
@@ -130,6 +132,10 @@ def nested_fields_of(cls: type[Record]) -> tuple[Field, ...]:
 
 def _field(info: msgspec.structs.FieldInfo) -> Field:
     bare, optional = _without_none(info.type)
+    least = 0
+    if get_origin(bare) is Annotated and get_origin(get_args(bare)[0]) is tuple:
+        bare, *marks = get_args(bare)
+        least = max(mark.min_length or 0 for mark in marks)
     many = get_origin(bare) is tuple and len(get_args(bare)) == 2 and get_args(bare)[1] is ...
     element = get_args(bare)[0] if many else bare
     named = many and get_origin(element) is tuple
@@ -143,6 +149,7 @@ def _field(info: msgspec.structs.FieldInfo) -> Field:
         pair=pair,
         record=record if is_record else None,
         many=many and is_record,
+        least=least,
         named=named and is_record,
         integers=_integers(single),
         words=frozenset(word for word in _literals(single) if isinstance(word, str)),
@@ -186,8 +193,8 @@ def checked(field: Field, value: Any) -> Any:
 
 
 def _converted(field: Field, value: Any) -> Any:
-    if type(value) not in _PLAIN:
-        value = _plain(value)
+    if type(value) not in PLAIN:
+        value = plain(value)
     try:
         is_pair = field.pair is not None and isinstance(value, tuple)
         value = msgspec.convert(value, field.pair if is_pair else field.type)
@@ -197,7 +204,14 @@ def _converted(field: Field, value: Any) -> Any:
             if not math.isfinite(value):
                 raise msgspec.ValidationError("Expected a finite number")
             value += 0.0  # -0.0 equals 0.0 but is written otherwise, and equal values must hash alike
+        hash(value)
         return value
+    except UnicodeEncodeError:
+        raise ArchitectureError(f"{brief(value)} is not Unicode text", where=f"$.{field.name}") from None
+    except TypeError:
+        raise ArchitectureError(
+            f"a {type(value).__name__} can change, and nodes cannot", where=f"$.{field.name}", allowed="a tuple"
+        ) from None
     except msgspec.ValidationError as error:
         what, _, inner = str(error).replace("`", "").partition(" - at ")
         what = what.partition(", got ")[0]
@@ -224,22 +238,6 @@ def _literals(hint: Any) -> Iterator[str | int]:
             yield part
         else:
             yield from _literals(part)
-
-
-_PLAIN = frozenset((int, float, bool, str, type(None)))
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's and other libraries' numbers and strings as Python's own; anything else as it is."""
-    if isinstance(value, list | tuple):
-        return tuple(item if type(item) in _PLAIN else _plain(item) for item in value)
-    for kind, convert in ((str, str), (float, float)):
-        if isinstance(value, kind):
-            return convert(value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        return value
 
 
 def _tuple_of_records(field: Field, record: type[Record], value: Any) -> tuple[Any, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from vertebra.arch.node import Node
-from vertebra.arch.primitives import Linear
+from vertebra.arch.combinators import Gate
+from vertebra.arch.node import Block, Node
+from vertebra.arch.primitives import Act, Linear
 from vertebra.arch.record import fields_of, records_in, replace
 
 
@@ -40,18 +42,54 @@ N = TypeVar("N", bound=Node)
 
 
 class Substitution(Generic[N]):
-    """A change of every node of one kind, which counts what it saw."""
+    """A change of every node of one kind, which counts what it changed.
 
-    def __init__(self, kind: type[N], change: Callable[[N], Node]) -> None:
+    ``spare`` says which of a tree's nodes of that kind stay, by their places among them.
+    """
+
+    def __init__(
+        self, kind: type[N], change: Callable[[N], Node], spare: Callable[[Node], Collection[int]] = lambda tree: ()
+    ) -> None:
         self.kind = kind
         self.change = change
+        self.spare = spare
         self.seen = 0
 
-    def __call__(self, node: Node) -> Node:
-        if not isinstance(node, self.kind):
-            return node
-        self.seen += 1
-        return self.change(node)
+    def within(self, tree: Node) -> Node:
+        """The tree with its nodes of the kind changed."""
+        spared, place = self.spare(tree), itertools.count()
+
+        def one(node: Node) -> Node:
+            if not isinstance(node, self.kind) or next(place) in spared:
+                return node
+            self.seen += 1
+            return self.change(node)
+
+        return rewritten(tree, one)
+
+
+def gates(tree: Node) -> frozenset[int]:
+    """Which of a tree's activations, in the order of ``rewritten``, are the gates of attention."""
+    return frozenset(place for place, gate in enumerate(_are_gates(tree)) if gate)
+
+
+def _are_gates(node: Node) -> list[bool]:
+    if isinstance(node, Act):
+        return [False]
+    found: list[bool] = []
+    for field, value in records_in(node):
+        own = isinstance(node, Block) and field.name == "gate" and isinstance(value, Act)
+        found += [own] if own else [gate for inner in _within(value) for gate in _are_gates(inner)]
+    if isinstance(node, Gate) and found:
+        found[-1] = True
+    return found
+
+
+def _within(value: Any) -> list[Node]:
+    """The nodes that a field holds."""
+    if isinstance(value, tuple):
+        return [node for item in value for node in _within(item)]
+    return [value] if isinstance(value, Node) else []
 
 
 @lru_cache(maxsize=1 << 12)

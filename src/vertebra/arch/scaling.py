@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 from typing import Annotated
 
@@ -15,6 +16,9 @@ from vertebra.arch.rounding import Rounding
 from vertebra.arch.stage import Stage
 from vertebra.errors import TransformError
 
+MAX_NAME = 200
+_MULTIPLIER = re.compile(r"-([wdr])([0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?)")
+_MULTIPLIERS = re.compile(rf"({_MULTIPLIER.pattern})+\Z")
 Multiplier = Annotated[float, Meta(gt=0, le=16)]
 
 
@@ -31,9 +35,14 @@ def multiplier(name: str, value: float) -> float:
 
 
 def suffixed(name: str, width: float, depth: float, resolution: float) -> str:
-    """The name of a scaled network: ``resnet50-w0.5-d2``."""
-    parts = (("w", width), ("d", depth), ("r", resolution))
-    return name + "".join(f"-{letter}{value:.3g}" for letter, value in parts if value != 1)
+    """The name of a scaled network: ``resnet50-w0.5-d2``; the multipliers of one scaled before are multiplied."""
+    base = _MULTIPLIERS.sub("", name)
+    products = {letter: float(value) for letter, value in _MULTIPLIER.findall(name[len(base) :])}
+    for letter, value in (("w", width), ("d", depth), ("r", resolution)):
+        if value != 1:
+            products[letter] = products.get(letter, 1.0) * value
+    suffix = "".join(f"-{letter}{products[letter]:.3g}" for letter in "wdr" if letter in products)
+    return base[: MAX_NAME - len(suffix)] + suffix
 
 
 def stage_scaled(stage: Stage, rounding: Rounding, width: float, depth: float) -> Stage:

@@ -78,7 +78,7 @@ def _nested(field: Field, record: type[Record]) -> dict[str, Any]:
             "minProperties": 1,
         }
     if field.many:
-        return {"type": "array", "items": one}
+        return {"type": "array", "items": one} | ({"minItems": field.least} if field.least else {})
     return {"anyOf": [one, {"type": "null"}]} if field.optional else one
 
 

@@ -6,6 +6,7 @@ A shape is a tuple without the batch: ``(C, H, W)`` for a map, ``(C,)`` for a ve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
@@ -48,9 +49,17 @@ def pads(size: int, kernel: int, stride: int, padding: Literal["half", "same"] |
     if padding == "same":
         if size == UNKNOWN:
             return (UNKNOWN, UNKNOWN)
-        total = max((-(-size // stride) - 1) * stride + span - size, 0)
-        return (total // 2, total - total // 2)
+        return same_pads(size, span, stride)
     return (padding, padding)
+
+
+def same_pads(size: int, span: int, stride: int, most: Callable[[int, int], int] = max) -> tuple[int, int]:
+    """TensorFlow's ``SAME`` for a window over ``span`` values.
+
+    ``most`` is the maximum of two: sizes may be torch's symbols.
+    """
+    total = most((-(-size // stride) - 1) * stride + span - size, 0)
+    return (total // 2, total - total // 2)
 
 
 class Step(NamedTuple):

@@ -48,12 +48,19 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [str(getattr(key, "value", None)) for key, _ in node.value]
-        for name in keys:
-            if keys.count(name) > 1:
-                line = f"see line {node.start_mark.line + 1}"
-                raise ArchitectureError(f"the key {name!r} stands twice", where="$", remedy=line)
-        return cast(dict[Any, Any], super().construct_mapping(node, deep=deep))
+        """Keys are text as they stand: YAML 1.1 takes ``no`` for false and ``<<`` for a merge."""
+        data: dict[Any, Any] = {}
+        for key, value in node.value:
+            name = key.value
+            where = f"see line {key.start_mark.line + 1}"
+            if not isinstance(name, str):
+                raise ArchitectureError("a key is not text", where="$", remedy=where)
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise ArchitectureError("YAML merge keys (<<) are not accepted", where="$", remedy=where)
+            if name in data:
+                raise ArchitectureError(f"the key {name!r} stands twice", where="$", remedy=where)
+            data[name] = cast(Any, self).construct_object(value, deep=deep)
+        return data
 
 
 # YAML 1.1 takes 1e-3 for a word; people and JSON take it for a number.

@@ -44,19 +44,27 @@ class Bundle:
         try:
             self.preprocess = Preprocess.from_json(self._bytes(PREPROCESS), PREPROCESS)
             self.labels = msgspec.json.decode(self._bytes(LABELS), type=tuple[str, ...])
-        except (VertebraError, msgspec.MsgspecError) as error:
+        except (VertebraError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BundleError(str(error), where=str(self.path)) from None
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise BundleError("needs two labels or more, each once", where=str(self.path / LABELS))
 
     @cached_property
     def architecture(self) -> Architecture:
         """The network as data."""
-        stored = msgspec.json.decode(self._bytes(ARCHITECTURE), type=dict[str, Any])
-        return codec.from_data(stored.get("architecture"), Architecture, "$.architecture")
+        try:
+            stored = msgspec.json.decode(self._bytes(ARCHITECTURE), type=dict[str, Any])
+            return codec.from_data(stored.get("architecture"), Architecture, "$.architecture")
+        except (VertebraError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise BundleError(f"cannot be read: {error}", where=str(self.path / ARCHITECTURE)) from None
 
     @cached_property
     def engine(self) -> OnnxRuntime:
         """The network in ONNX Runtime; it takes pictures of its own size."""
-        return OnnxRuntime(self.path / MODEL_SIZED, threads=self.threads)
+        engine = OnnxRuntime(self.path / MODEL_SIZED, threads=self.threads)
+        if (engine.entry, engine.size, engine.classes) != ("sized", self.preprocess.size, len(self.labels)):
+            raise BundleError("its network, preprocessing and labels do not belong together", where=str(self.path))
+        return engine
 
     @property
     def portable(self) -> Path:
@@ -116,8 +124,9 @@ def _pixels(picture: Picture) -> NDArray[np.uint8]:
     if isinstance(picture, str | Path):
         try:
             return decode(Path(picture).read_bytes(), str(picture))
-        except OSError as error:
-            raise ImageError(f"cannot be read: {error.strerror}", where=str(picture)) from None
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+            reason = getattr(error, "strerror", None) or error
+            raise ImageError(f"cannot be read: {reason}", where=repr(str(picture))[1:-1]) from None
     if isinstance(picture, Image.Image):
         return from_picture(picture)
     if isinstance(picture, np.ndarray):

@@ -60,7 +60,7 @@ def _put(new: Path, path: Path) -> None:
         os.rename(path, old)
     try:
         os.rename(new, path)
-    except OSError:
+    except BaseException:  # Ctrl-C too: what stood there must stand there again
         if replaced:
             with contextlib.suppress(OSError):
                 os.rename(old, path)

@@ -10,7 +10,7 @@ import typer
 from vertebra.cli.output import Json, print_json, print_table
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder that `vertebra fit` wrote.")]
-Threads = Annotated[int | None, typer.Option(help="Threads of the engine; all cores by default.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the engine; all cores by default.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -84,3 +84,5 @@ def evaluate(
         ((c.label, c.n, c.correct, f"{100 * c.correct / c.n:.1f}%" if c.n else "-") for c in result.classes),
     )
     print(f"\ntop-1 {100 * result.top1:.2f}% of {result.n} images ({result.part})")
+    if result.part == "train":
+        print("the data have no test part: if the bundle was made of them, its held-out accuracy is in card.md")

@@ -41,7 +41,7 @@ def fit(
     json: Json = False,
 ) -> None:
     """Find, train, check and pack the best backbone that fits the budget on this machine."""
-    from vertebra.fitting.console import Console, Quiet
+    from vertebra.fitting.console import Console
     from vertebra.fitting.fit import fit as run
 
     result = run(
@@ -56,7 +56,7 @@ def fit(
         force=force,
         resume=resume,
         skip_bad=skip_bad,
-        watcher=Quiet() if json else Console(),
+        watcher=Console(),
     )
     if json:
         print_json(result.summary())
@@ -80,7 +80,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train one architecture, and pack it as a bundle."""
-    from vertebra.fitting.console import Console, Quiet
+    from vertebra.fitting.console import Console
     from vertebra.fitting.training import train_bundle
 
     result = train_bundle(
@@ -95,7 +95,7 @@ def train(
         force=force,
         resume=resume,
         skip_bad=skip_bad,
-        watcher=Quiet() if json else Console(),
+        watcher=Console(),
     )
     if json:
         print_json(result.summary())

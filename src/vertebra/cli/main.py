@@ -9,12 +9,15 @@ import traceback
 import typer
 
 from vertebra.cli import architectures, bundles, checks, jobs
-from vertebra.errors import Interrupted, MissingExtraError, VertebraError
+from vertebra.errors import MissingExtraError, VertebraError
 
 # Typer brings its own copy of click, or uses click itself, by its version: the base of its errors is found either way.
 UsageFault: type[Exception] = next(
     base for base in typer.BadParameter.__mro__ if issubclass(base, Exception) and base.__name__ == "ClickException"
 )
+
+CTRL_C = 130
+"""What typer makes of Ctrl-C where nobody else has caught it."""
 
 app = typer.Typer(
     name="vertebra",
@@ -30,24 +33,26 @@ for group in (jobs, bundles, architectures, checks):
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0, 2 for a typed error, 130 for Ctrl-C, 1 for a fault of vertebra's."""
+    """Run the command line; exit codes: 0, 2 for a typed error and for Ctrl-C, 1 for a fault of vertebra's."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) != len(sys.argv) - 1
     try:
         code = app(arguments, standalone_mode=False, prog_name="vertebra")
+        if code == CTRL_C:
+            code = _said("stopped", 2, debug)
     except ModuleNotFoundError as error:
         missing = MissingExtraError.behind(error)
         if missing is None:
             raise
         code = _said(str(missing), 2, debug)
     except VertebraError as error:
-        code = _said(str(error), 130 if isinstance(error, Interrupted) else 2, debug)
+        code = _said(str(error), 2, debug)
     except UsageFault as error:
         message = " ".join((error.format_message() if hasattr(error, "format_message") else str(error)).split())
         # Without any argument the help was printed, and the fault says nothing.
         code = _said(f"{message} (see vertebra --help)", 2, debug) if message else 2
     except (typer.Abort, KeyboardInterrupt):
-        code = _said("stopped", 130, debug)
+        code = _said("stopped", 2, debug)
     except BrokenPipeError:
         # The reader went away (`vertebra list | head`): nothing to report, and nothing to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from numbers import Real
 
 import msgspec
 
@@ -10,7 +11,7 @@ from vertebra.errors import BudgetError
 
 LATENCY = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
-SIZE = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
+SIZE = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
 _QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-zA-Zµ]*)\s*", re.IGNORECASE)
 
 
@@ -59,7 +60,7 @@ def parse_budgets(
 def _parsed(name: str, value: str | float | None, units: dict[str, float], allowed: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, Real) and not isinstance(value, bool):
         number, factor = float(value), 1.0
     else:
         match = _QUANTITY.fullmatch(str(value))
@@ -67,6 +68,7 @@ def _parsed(name: str, value: str | float | None, units: dict[str, float], allow
         if match is None or unit not in units:
             raise BudgetError(f"{str(value)!r} is not understood", where=f"--{name}", allowed=allowed)
         number, factor = float(match[1]), units[unit]
-    if not 0 < number * factor < float("inf"):
+    least = 0.0 if units is LATENCY else 1.0
+    if not least <= number * factor < float("inf") or number <= 0:
         raise BudgetError(f"{value!r} is no budget", where=f"--{name}", allowed="a number above 0")
     return number * factor

@@ -7,9 +7,10 @@ from functools import cached_property
 
 import msgspec
 
-from vertebra.arch.architecture import Architecture
-from vertebra.arch.expansion import Layer, along, layers
+from vertebra.arch.architecture import TOP, Architecture
+from vertebra.arch.expansion import Layer, along, check_segments, hides_block, layers
 from vertebra.arch.node import Node
+from vertebra.arch.plain import whole
 from vertebra.arch.record import brief
 from vertebra.arch.shapes import Shape, elements
 from vertebra.arch.text import outline
@@ -158,10 +159,13 @@ def cost(of: Architecture | Node, *, resolution: int | None = None, channels: in
         raise ArchitectureError(f"expected an architecture or a node, got {brief(of)}")
     if resolution is None or channels is None:
         raise ArchitectureError(f"the cost of a {type(of).__name__} needs resolution= and channels=")
+    sizes = []
     for name, value in (("resolution", resolution), ("channels", channels)):
-        if type(value) is not int or value < 1:
+        size = whole(value)
+        if size is None or size < 1:
             raise ArchitectureError(f"{name} of {brief(value)}", allowed="an integer from 1")
-    return Cost(of, (channels, resolution, resolution))
+        sizes.append(size)
+    return Cost(of, (sizes[1], sizes[0], sizes[0]))
 
 
 def _totals(of: Architecture, shape: Shape) -> Iterator[Total]:
@@ -177,6 +181,8 @@ def _totals(of: Architecture, shape: Shape) -> Iterator[Total]:
     for stage in of.stages:
         one = total(stage_profile, stage, one.leaves)
         yield one
+    if hides_block(of.head):
+        check_segments(of.head, one.leaves, TOP)
     yield total(profile, of.head, one.leaves)
 
 

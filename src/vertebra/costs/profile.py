@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from vertebra.arch.architecture import Stage
 from vertebra.arch.combinators import Concat, Gate, Seq, Sum
+from vertebra.arch.expansion import check_segments, hides_block
 from vertebra.arch.node import Block, Combinator, Node, Primitive, endless, expand
 from vertebra.arch.shapes import KEEP, UNKNOWN, Shape, Step, after, elements
 from vertebra.costs.rules import ACTIVATIONS, MACS
@@ -188,6 +189,8 @@ def _leaf(node: Node, enters: Shape) -> Profile:
 
 
 def _combined(node: Combinator, enters: Shape) -> Profile:
+    if hides_block(node):
+        check_segments(node, enters)
     tally = _Tally()
     shape, start = enters, _grid_of(enters)
     at = start

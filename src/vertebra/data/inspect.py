@@ -70,7 +70,10 @@ class _Seen(NamedTuple):
 
 
 def inspect(dataset: Dataset, *, progress: Progress | None = None, threads: int | None = None) -> Inspection:
-    """Decodes every picture once and keeps none.  A bad picture is listed, never raised."""
+    """Decodes every picture once and keeps none.  A bad picture is listed, never raised.
+
+    Sizes and whether all is grey decide how a network is made, so they are of the train part alone.
+    """
     places = [(part, sample) for part, samples in dataset.parts.items() for sample in samples]
     coloured = [False]  # once one picture has colour, no other need be searched for it
 
@@ -80,8 +83,9 @@ def inspect(dataset: Dataset, *, progress: Progress | None = None, threads: int 
             image = decode(data, dataset.where(place[1]))
         except ImageError as error:
             return _reason(error)
-        grey = not coloured[0] and is_grey(image)
-        coloured[0] |= not grey
+        counts = place[0] == "train" and not coloured[0]
+        grey = counts and is_grey(image)
+        coloured[0] |= counts and not grey
         return _Seen(image.shape[0], image.shape[1], grey, hashlib.blake2b(data, digest_size=16).digest())
 
     seen = each(look, places, progress=progress, threads=threads)
@@ -90,8 +94,9 @@ def inspect(dataset: Dataset, *, progress: Progress | None = None, threads: int 
     counts = {part: dict.fromkeys(dataset.classes, 0) for part in dataset.parts}
     for part, sample, _ in good:
         counts[part][dataset.classes[sample.label]] += 1
-    median, smallest, largest = _extents([what for _, _, what in good])
-    grey = bool(good) and not coloured[0]
+    train = [what for part, _, what in good if part == "train"]
+    median, smallest, largest = _extents(train)
+    grey = bool(train) and not coloured[0]
     return Inspection(
         counts=counts,
         median=median,

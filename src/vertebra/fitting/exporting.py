@@ -81,22 +81,23 @@ def export(net: nn.Module, arch: Architecture, preprocess: Preprocess, labels: S
 def verify(
     artifact: Artifact, net: nn.Module, dataset: Dataset, samples: Sequence[Sample], progress: Progress | None = None
 ) -> Verified:
-    """Run the artifact on whole pictures in their original sizes, and the torch network on Pillow's resize of them.
+    """Run both entries of the artifact beside the torch network: ``any`` on pictures in their original sizes, ``sized``
+    and torch on Pillow's resize of them.
 
     Raises EngineError where they differ by more than LARGEST_DIFFERENCE, or in a first class that is no tie.
     """
-    engine = OnnxRuntime(artifact.portable)
+    portable, fixed = OnnxRuntime(artifact.portable), OnnxRuntime(artifact.fixed)
     agreeing, largest = 0, 0.0
     for start in range(0, len(samples), BATCH):
-        pictures = [dataset.image(sample) for sample in samples[start : start + BATCH]]
-        theirs = np.concatenate([engine.run(picture) for picture in pictures])
-        ours = network_probabilities(
-            net, np.stack([sized(one, artifact.preprocess) for one in pictures]), artifact.preprocess
-        )
-        largest = max(largest, float(np.abs(theirs - ours).max()))
-        rows = np.arange(len(ours))
-        margin = ours.max(axis=1) - ours[rows, theirs.argmax(axis=1)]
-        agreeing += int((margin <= LARGEST_DIFFERENCE).sum())
+        pictures = each(dataset.image, samples[start : start + BATCH])
+        small = np.stack([sized(one, artifact.preprocess) for one in pictures])
+        ours = network_probabilities(net, small, artifact.preprocess)
+        alike = np.ones(len(ours), dtype=bool)
+        for theirs in (np.concatenate([portable.run(picture) for picture in pictures]), fixed.run(small)):
+            largest = max(largest, float(np.abs(theirs - ours).max()))
+            margin = ours.max(axis=1) - ours[np.arange(len(ours)), theirs.argmax(axis=1)]
+            alike &= margin <= LARGEST_DIFFERENCE
+        agreeing += int(alike.sum())
         if progress is not None:
             progress(min(start + BATCH, len(samples)), len(samples))
     if largest > LARGEST_DIFFERENCE or agreeing < len(samples):

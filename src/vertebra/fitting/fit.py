@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from pathlib import Path
 
-from vertebra.bundle.folder import check_output
 from vertebra.costs.budget import Budgets, parse_budgets
-from vertebra.errors import BudgetError, Interrupted
+from vertebra.errors import BudgetError, DataError
+from vertebra.fitting import starting
 from vertebra.fitting.console import Quiet, Watcher
 from vertebra.fitting.halving import Contender, affordable_ms, contenders, halve, rounds_for
 from vertebra.fitting.job import EVALUATIONS, Job
 from vertebra.fitting.layout import Plan, plans, within
-from vertebra.fitting.looking import look
-from vertebra.fitting.measuring import Measured, measure, search_family
+from vertebra.fitting.measuring import PER_FAMILY, Measured, measure, search_family
 from vertebra.fitting.packing import FitResult, pack, reserve
-from vertebra.fitting.run_folder import Request, RunFolder, Timed
-from vertebra.fitting.steps import Stopwatch
-from vertebra.train.device import use_own_cores
-from vertebra.train.memory import keep_freed_memory
+from vertebra.fitting.run_folder import Request, Timed
 from vertebra.zoo.registry import families
 
 DIGITS = "digits"
@@ -27,6 +24,9 @@ DEMO_MINUTES = 2.0
 MINUTES = 10.0
 SEARCH_SHARE = 0.25
 """Of the training time, spent on finding the winner."""
+MEASURING_SHARE = 0.15
+"""Of all the time, after which further families are measured once instead of by bisection."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def fit(
@@ -65,37 +65,30 @@ def fit(
 
 def output_for(data: str, out: str | Path | None) -> Path:
     """Where the bundle goes: as asked, or ``runs/NAME``."""
-    return Path(out) if out is not None else Path("runs") / (Path(data).name.split(".")[0] or "fit")
+    return Path(out) if out is not None else Path("runs") / (_UNSAFE.sub("-", Path(data).name.split(".")[0]) or "fit")
 
 
 def run(request: Request, out: Path, *, force: bool, resume: bool, watcher: Watcher) -> FitResult:
     """The whole job, from a request."""
-    watch = Stopwatch()
-    check_output(out, force=force or resume)
-    use_own_cores()
-    keep_freed_memory()
-    with watch.step("looking at the data"):
-        seen = look(request.data, seed=request.seed, skip_bad=request.skip_bad, watcher=watcher)
-    folder = RunFolder.opened(out, request, force=force, resume=resume)
-    job = Job(seen, folder, watch, watcher)
-    try:
-        with watch.step("laying out candidates"):
+    with starting.job(request, out, force=force, resume=resume, watcher=watcher) as job:
+        with job.watch.step("laying out candidates"):
             candidates = _planned(job)
-        with watch.step("measuring candidates"):
+        with job.watch.step("measuring candidates"):
             measured = _measured(job, candidates)
-        with watch.step("choosing among candidates"):
+        with job.watch.step("choosing among candidates"):
             field, winner = _chosen(job, measured)
-        with watch.step("training the winner"):
+        with job.watch.step("training the winner"):
             _trained(job, winner)
-        return pack(job, winner, measured, field, force=force or resume)
-    except KeyboardInterrupt:
-        raise Interrupted("stopped", remedy=folder.remedy) from None
+        return pack(job, winner, measured, field)
 
 
 def _planned(job: Job) -> tuple[Plan, ...]:
     dataset = job.look.dataset
     found = plans(families(), classes=len(dataset.classes), side=job.look.side, channels=job.look.channels)
     kept = within(found, job.folder.request.budgets)
+    kept = tuple(plan for plan in kept if job.pixels_fit(plan.resolution))
+    if not kept:
+        raise DataError("too many pictures for the memory set aside", where=dataset.root, remedy="take fewer of them")
     job.watcher.say(
         f"{len(found):,} candidates from {len(families())} families, {len(kept):,} within the exact budgets"
     )
@@ -111,6 +104,7 @@ def _measured(job: Job, found: tuple[Plan, ...]) -> list[Measured]:
     before = {one.name: one for one in job.folder.state.timed}
     measured: list[Measured] = []
     by_family = {plan.family: [one for one in found if one.family == plan.family] for plan in found}
+    late = MEASURING_SHARE * 60 * (job.folder.request.minutes or MINUTES) + job.watch.elapsed
     with job.watcher.task("measuring candidates") as advance:
 
         def test(plan: Plan) -> Measured:
@@ -119,13 +113,14 @@ def _measured(job: Job, found: tuple[Plan, ...]) -> list[Measured]:
             known = None if old is None else (old.latency, old.bytes)
             new = measure(plan, preprocess, job.look.image, budgets, known=known)
             measured.append(new)
-            advance(len(measured), 6 * len(by_family), f"{plan.name}: {new.latency.total_ms:.2f} ms")
+            advance(len(measured), PER_FAMILY * len(by_family), f"{plan.name}: {new.latency.total_ms:.2f} ms")
             return new
 
         for members in by_family.values():
-            search_family(members, test, lambda one: one.fits and one.latency.network_ms <= most)
-    timed = tuple(Timed(name=one.plan.name, latency=one.latency, bytes=one.bytes) for one in measured)
-    job.folder.note(timed=timed)
+            tests = PER_FAMILY if job.watch.elapsed < late else 1
+            search_family(members, test, lambda one: one.fits and one.latency.network_ms <= most, tests)
+            timed = tuple(Timed(name=one.plan.name, latency=one.latency, bytes=one.bytes) for one in measured)
+            job.folder.note(timed=timed, spent=job.watch.spent)
     fitting = [one for one in measured if one.fits]
     if not fitting:
         least = min(measured, key=lambda one: one.latency.total_ms)
@@ -141,7 +136,7 @@ def _chosen(job: Job, measured: list[Measured]) -> tuple[list[Contender], Conten
     """Successive halving; the decisions of a stopped job stand."""
     state = job.folder.state
     by_name = {one.plan.name: one for one in measured}
-    if not state.contenders:
+    if not set(state.contenders) & set(by_name):
         left = seconds_left(job, measured)
         final = (1 - SEARCH_SHARE) * left
         images = len(job.look.dataset.parts["train"])
@@ -150,7 +145,7 @@ def _chosen(job: Job, measured: list[Measured]) -> tuple[list[Contender], Conten
         chosen = contenders(measured, count=sizes[0], images=images, seconds=final)
         names = tuple(one.plan.name for one in chosen)
         each = tuple(SEARCH_SHARE * left / len(sizes) / min(size, len(chosen)) for size in sizes)
-        job.folder.note(contenders=names, round_seconds=each if len(chosen) > 1 else ())
+        job.folder.note(contenders=names, round_seconds=each if len(chosen) > 1 else (), spent=job.watch.spent)
         state = job.folder.state
     said = ", ".join(state.contenders)
     job.watcher.say(f"training {len(state.contenders)} candidates, the better half goes on: {said}")
@@ -169,6 +164,8 @@ def _trained(job: Job, winner: Contender) -> None:
         seconds = job.folder.state.final_seconds or 1.0
         job.watcher.say(f"the winner is {winner.plan.name}; training it for {seconds:.0f} s")
         job.cycle(winner, seconds, f"training {winner.plan.name}", EVALUATIONS)
+    if winner.fault is not None:
+        raise winner.fault
 
 
 def seconds_left(job: Job, measured: list[Measured]) -> float:

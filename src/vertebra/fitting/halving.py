@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from vertebra.errors import RecipeError
 from vertebra.fitting.layout import Plan
 from vertebra.fitting.measuring import Measured
 from vertebra.report.study import Point, Rung
-from vertebra.train.history import History
 from vertebra.train.loop import Trainer
 
 LEAST_EPOCHS = 8
@@ -30,10 +30,11 @@ FIRST_EPOCHS = 0.5
 
 
 class Contender(msgspec.Struct, kw_only=True):
-    """A candidate that is trained."""
+    """A candidate that is trained; ``fault`` says why its training failed (a loss that is no number)."""
 
     measured: Measured
     trainer: Trainer
+    fault: RecipeError | None = None
 
     @property
     def plan(self) -> Plan:
@@ -107,20 +108,24 @@ def rounds_for(seconds: float, images: int, latency_ms: float) -> tuple[int, ...
     return tuple(sizes)
 
 
-Cycle = Callable[[Contender, float, str], History]
-"""Train a contender for so many seconds, under this heading."""
+Cycle = Callable[[Contender, float, str], None]
+"""Train a contender for so many seconds, under this heading; a failure becomes its ``fault``."""
 
 
 def halve(field: list[Contender], round_seconds: Sequence[float], cycle: Cycle) -> Contender:
     """The best contender after all rounds; ``round_seconds`` are each one's seconds in each round.
 
-    Rounds that a contender has behind it (a resumed job) are not repeated.
+    Rounds that a contender has behind it (a resumed job) are not repeated.  One that fails is out; where all have, its
+    RecipeError is raised.
     """
     for number, seconds in enumerate(round_seconds):
         for place, contender in enumerate(field, 1):
-            if len(contender.trainer.histories) <= number:
+            if contender.fault is None and len(contender.trainer.histories) <= number:
                 cycle(contender, seconds, f"round {number + 1}, {place} of {len(field)}: {contender.plan.name}")
-        field = sorted(field, key=lambda one: merit(one, number), reverse=True)
+        sound = [one for one in field if one.fault is None]
+        if not sound:
+            raise field[0].fault or RecipeError("every candidate's training failed")
+        field = sorted(sound, key=lambda one: merit(one, number), reverse=True)
         if number + 1 < len(round_seconds):
             field = field[: -(-len(field) // 2)]
     return field[0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vertebra.data.load import load
 from vertebra.data.preprocess import Preprocess
-from vertebra.errors import DataError
+from vertebra.errors import DataError, RecipeError
 from vertebra.fitting.console import Advance, Watcher
 from vertebra.fitting.halving import Contender
 from vertebra.fitting.looking import Look
@@ -14,15 +16,15 @@ from vertebra.fitting.steps import Stopwatch
 from vertebra.nn import build
 from vertebra.train.checkpoint import Saving
 from vertebra.train.device import device_named
-from vertebra.train.history import History, Point
+from vertebra.train.history import Point
 from vertebra.train.loop import Trainer
 from vertebra.train.observer import Status
 from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Facts, Recipe, recipe_for
 from vertebra.train.tuning import Setting
 
-MOST_PIXELS = 6 << 30
-"""Bytes of pictures that are kept in memory at the network's size."""
+MOST_PIXELS = 3 << 30
+"""Bytes of pictures that are kept in memory at one size; the candidates have two or three of them."""
 EVALUATIONS = 12
 """Of the last cycle: enough points for a curve."""
 
@@ -57,10 +59,9 @@ class Job:
         if preprocess not in self._pixels:
             dataset = self.look.dataset
             parts = [dataset.parts["train"], dataset.parts["val"]]
-            needed = 3 * size * size * sum(map(len, parts))
-            if needed > MOST_PIXELS:
+            if not self.pixels_fit(size):
                 raise DataError(
-                    f"{needed / 2**30:.1f} GiB of pictures at {size} px do not fit the memory set aside",
+                    f"the pictures at {size} px do not fit the memory set aside",
                     where=dataset.root,
                     allowed=f"{MOST_PIXELS >> 30} GiB",
                     remedy="take fewer pictures or a smaller resolution",
@@ -73,6 +74,11 @@ class Job:
             self._pixels[preprocess] = (loaded[0], loaded[1])
         return self._pixels[preprocess]
 
+    def pixels_fit(self, size: int) -> bool:
+        """Whether training and validation pictures at a size fit the memory set aside for one size."""
+        parts = self.look.dataset.parts
+        return 3 * size * size * (len(parts["train"]) + len(parts["val"])) <= MOST_PIXELS
+
     def forget_pixels(self, but: int) -> None:
         """Free the pictures at every other size."""
         kept = self.look.preprocess(but)
@@ -82,7 +88,7 @@ class Job:
         """A candidate with its trainer; where the job was stopped, as its checkpoint left it."""
         plan = measured.plan
         train, val = self.pixels(plan.resolution)
-        path = self.folder.checkpoint(plan.name)
+        path = self.folder.checkpoint(plan.arch)
         trainer = Trainer(
             build(plan.arch, seed=self.folder.request.seed),
             self.recipe(plan.resolution),
@@ -91,23 +97,27 @@ class Job:
             classes=self.look.dataset.classes,
             saving=Saving(path=path, remedy=self.folder.remedy),
         )
+        contender = Contender(measured=measured, trainer=trainer)
         if path.is_file():
-            with self.watcher.task(f"going on with {plan.name}") as advance:
-                trainer.observer = Bar(advance)
-                trainer.resume(path)
-        return Contender(measured=measured, trainer=trainer)
+            self._train(contender, f"going on with {plan.name}", lambda: trainer.resume(path))
+        return contender
 
-    def cycle(self, contender: Contender, seconds: float, heading: str, evaluations: int = 1) -> History:
-        """One cycle under a bar."""
-        with self.watcher.task(heading) as advance:
-            contender.trainer.observer = Bar(advance)
-            return contender.trainer.cycle(seconds=seconds, evaluations=evaluations)
+    def cycle(self, contender: Contender, seconds: float, heading: str, evaluations: int = 1) -> None:
+        """One cycle of so many seconds under a bar; a loss that is no number becomes the contender's ``fault``."""
+        self._train(contender, heading, lambda: contender.trainer.cycle(seconds=seconds, evaluations=evaluations))
 
-    def cycle_epochs(self, contender: Contender, epochs: float, heading: str, evaluations: int = 1) -> History:
+    def cycle_epochs(self, contender: Contender, epochs: float, heading: str, evaluations: int = 1) -> None:
         """One cycle of so many passes over the data."""
+        self._train(contender, heading, lambda: contender.trainer.cycle(epochs=epochs, evaluations=evaluations))
+
+    def _train(self, contender: Contender, heading: str, work: Callable[[], object]) -> None:
         with self.watcher.task(heading) as advance:
             contender.trainer.observer = Bar(advance)
-            return contender.trainer.cycle(epochs=epochs, evaluations=evaluations)
+            try:
+                work()
+            except RecipeError as error:
+                contender.fault = error
+                self.watcher.say(f"{contender.plan.name} is out: {error.what}")
 
 
 class Bar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from vertebra.fitting.picturing import sample_pictures, surest_mistakes
 from vertebra.fitting.run_folder import study_began
 from vertebra.fitting.summing_up import Judged, Outcome, study_of
 from vertebra.report.card import card
-from vertebra.report.html import write_report
+from vertebra.report.html import render_report
 from vertebra.report.intervals import wilson
 from vertebra.report.study import Study
 from vertebra.version import installed
@@ -60,9 +59,8 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
 
     def summary(self) -> dict[str, Any]:
         """As plain data."""
-        data: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self, path=None))
-        del data["path"]
-        return {"bundle": str(self.path), **data}
+        figures = {name: getattr(self, name) for name in self.__struct_fields__ if name != "path"}
+        return {"bundle": str(self.path), **figures}
 
 
 def reserve(val: int, test: int, latency_ms: float) -> float:
@@ -70,9 +68,7 @@ def reserve(val: int, test: int, latency_ms: float) -> float:
     return FIXED_SECONDS + (2 * val + test) * (latency_ms + 0.2) / 1e3
 
 
-def pack(
-    job: Job, winner: Contender, measured: Sequence[Measured], field: Sequence[Contender], *, force: bool
-) -> FitResult:
+def pack(job: Job, winner: Contender, measured: Sequence[Measured], field: Sequence[Contender]) -> FitResult:
     """Make the bundle of a trained network; raises EngineError where the artifact is not the network."""
     look, watcher = job.look, job.watcher
     dataset = look.dataset
@@ -102,7 +98,7 @@ def pack(
     with job.watch.step("writing the report"):
         study = study_of(job, winner, measured, field, outcome)
         files = artifact.files() | _papers(job, winner, study, outcome)
-    write_bundle(job.folder.out, files, version=installed(), force=force)
+    write_bundle(job.folder.out, files, version=installed(), force=job.folder.state.replaces)
     job.folder.remove()
     result = FitResult(
         path=job.folder.out,
@@ -135,10 +131,6 @@ def _measured(job: Job, artifact: Artifact) -> Latency:
 
 def _papers(job: Job, winner: Contender, study: Study, outcome: Outcome) -> dict[str, bytes]:
     """The report, the card, and fit.json: all that is needed to do it again."""
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "report.html"
-        write_report(study, page)
-        report = page.read_bytes()
     without_pictures = msgspec.structs.replace(
         study,
         data=msgspec.structs.replace(study.data, samples=()),
@@ -155,7 +147,7 @@ def _papers(job: Job, winner: Contender, study: Study, outcome: Outcome) -> dict
         "study": without_pictures,
     }
     return {
-        "report.html": report,
+        "report.html": render_report(study).encode(),
         "card.md": card(study).encode(),
         "fit.json": msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n",
     }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vertebra.costs.count import cost
-from vertebra.data.threads import cores
+from vertebra.engines.engine import cores
 from vertebra.fitting.exporting import Artifact, Verified
 from vertebra.fitting.halving import Contender
 from vertebra.fitting.job import Job

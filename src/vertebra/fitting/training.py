@@ -6,22 +6,19 @@ from pathlib import Path
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.codec import to_json
-from vertebra.bundle.folder import check_output
 from vertebra.costs.budget import Budgets
 from vertebra.costs.count import cost
-from vertebra.errors import Interrupted, RecipeError
+from vertebra.errors import RecipeError
+from vertebra.fitting import starting
 from vertebra.fitting.console import Quiet, Watcher
 from vertebra.fitting.fit import MINUTES, output_for, seconds_left
 from vertebra.fitting.halving import Contender
 from vertebra.fitting.job import EVALUATIONS, Job
 from vertebra.fitting.layout import Plan
-from vertebra.fitting.looking import Look, look
+from vertebra.fitting.looking import Look
 from vertebra.fitting.measuring import Measured, measure
 from vertebra.fitting.packing import FitResult, pack
-from vertebra.fitting.run_folder import Request, RunFolder, Timed
-from vertebra.fitting.steps import Stopwatch
-from vertebra.train.device import use_own_cores
-from vertebra.train.memory import keep_freed_memory
+from vertebra.fitting.run_folder import Request, Timed
 from vertebra.train.recipe import Recipe
 
 
@@ -47,7 +44,6 @@ def train_bundle(
     """
     if minutes is not None and epochs is not None:
         raise RecipeError("both minutes and epochs are given", allowed="one of them")
-    watcher = watcher or Quiet()
     sized = arch if resolution is None else arch.with_resolution(resolution)
     request = Request(
         data=str(data),
@@ -60,22 +56,14 @@ def train_bundle(
         recipe=_text(recipe),
     )
     place = output_for(f"{Path(str(data)).name.split('.')[0]}-{arch.name}", out)
-    watch = Stopwatch()
-    check_output(place, force=force or resume)
-    use_own_cores()
-    keep_freed_memory()
-    with watch.step("looking at the data"):
-        seen = look(request.data, seed=seed, skip_bad=skip_bad, watcher=watcher)
-    plan = _plan(sized, seen)
-    job = Job(seen, RunFolder.opened(place, request, force=force, resume=resume), watch, watcher)
-    try:
-        measured = _measured(job, plan)
-        with watch.step("training"):
+    with starting.job(request, place, force=force, resume=resume, watcher=watcher or Quiet()) as job:
+        measured = _measured(job, _plan(sized, job.look))
+        with job.watch.step("training"):
             contender = job.contender(measured)
             _trained(job, contender)
-        return pack(job, contender, [measured], [contender], force=force or resume)
-    except KeyboardInterrupt:
-        raise Interrupted("stopped", remedy=job.folder.remedy) from None
+            if contender.fault is not None:
+                raise contender.fault
+        return pack(job, contender, [measured], [contender])
 
 
 def _text(recipe: str | Path | Recipe | None) -> str | None:
@@ -88,7 +76,10 @@ def _text(recipe: str | Path | Recipe | None) -> str | None:
         text = Path(recipe).read_bytes()
     except OSError as error:
         raise RecipeError(f"cannot be read: {error.strerror}", where=str(recipe)) from None
-    return Recipe.from_json(text, where=str(recipe)).to_json().decode()
+    try:
+        return Recipe.from_json(text).to_json().decode()
+    except RecipeError as error:
+        raise error.at(f"{recipe}: ") from None
 
 
 def _plan(arch: Architecture, seen: Look) -> Plan:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from vertebra.nn import layers
-from vertebra.nn.layers import spread
 
 Plan: TypeAlias = "str | tuple[Plan, ...]"
 """A child's name, or an operation and its operands: ``("seq", ("sum", ("seq", "conv1", "conv2"), "shortcut"), "act")``.
@@ -46,7 +45,7 @@ class Composite(nn.Module):
                 x = self.run(step, x, visit)
             return x
         branches = [self.run(step, x, visit) for step in steps]
-        return combined(str(operation), x, branches)
+        return COMBINED[str(operation)](x, branches)
 
     def extra_repr(self) -> str:
         own = super().extra_repr()
@@ -69,17 +68,20 @@ class Chain(nn.Sequential):
         return x
 
 
-def combined(operation: str, x: Tensor, branches: list[Tensor]) -> Tensor:
-    """The branches' outputs put together; ``x`` is what entered them."""
-    if operation == "concat":
-        return torch.cat(branches, 1)
-    if operation == "gate":
-        return x * spread(branches[0], x)
+def _summed(x: Tensor, branches: list[Tensor]) -> Tensor:
     total = branches[0]
     for branch in branches[1:]:
         total = total + branch
     return total
 
+
+COMBINED: dict[str, Callable[[Tensor, list[Tensor]], Tensor]] = {
+    "sum": _summed,
+    "concat": lambda x, branches: torch.cat(branches, 1),
+    "gate": lambda x, branches: x * branches[0],
+    "gate of a vector": lambda x, branches: x * branches[0][:, :, None, None],
+}
+"""How the outputs of branches are put together, given what entered them."""
 
 _SIGNS = {"sum": " + ", "concat": " ++ ", "seq": " -> "}
 
@@ -90,7 +92,7 @@ def described(plan: Plan) -> str:
         return plan or "self"
     operation, *steps = plan
     texts = [described(step) if operation == "sum" and step[0] == "seq" else _grouped(step) for step in steps]
-    return f"x * {_grouped(steps[0])}" if operation == "gate" else _SIGNS[str(operation)].join(texts)
+    return f"x * {_grouped(steps[0])}" if str(operation).startswith("gate") else _SIGNS[str(operation)].join(texts)
 
 
 def _grouped(plan: Plan) -> str:
@@ -150,9 +152,9 @@ def chain(modules: dict[str, nn.Module]) -> nn.Sequential:
     """These children one after the other."""
     vectors = frozenset(name for name, module in modules.items() if isinstance(module, layers.Linear))
     made = Chain() if vectors else nn.Sequential()
-    made._modules.update(modules)
     if isinstance(made, Chain):
-        made.vectors = vectors
+        made.vectors = vectors  # before the children, one of which may have that name
+    made._modules.update(modules)
     return made
 
 
@@ -164,6 +166,6 @@ def composite(modules: dict[str, nn.Module], plan: Plan, own: nn.Module | None =
         cls = COMPOSED[type(own)]
         made = cls.__new__(cls)
         made.__dict__ = own.__dict__
+    made.plan = plan  # before the children, one of which may have that name
     made._modules.update(modules)
-    made.plan = plan
     return made

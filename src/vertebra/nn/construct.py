@@ -11,7 +11,9 @@ from vertebra.arch.architecture import Architecture, Initialisation
 from vertebra.arch.combinators import Seq, Sum
 from vertebra.arch.expansion import Layer, layers, unblocked
 from vertebra.arch.node import Combinator, Node, Primitive
+from vertebra.arch.plain import whole
 from vertebra.arch.primitives import Identity
+from vertebra.arch.record import brief
 from vertebra.arch.shapes import UNKNOWN, Shape
 from vertebra.errors import ArchitectureError, ShapeError, TransformError
 from vertebra.nn.composite import OWN, Plan, chain, composite
@@ -36,10 +38,13 @@ def build(
     depth at the last residual sum with an identity shortcut; those before it have rates linear in their position
     (Huang et al. 2016, equation 4).  Within ``torch.device("meta")`` nothing is allocated.
     Raises ShapeError with the layer's path where shapes do not fit, TransformError for ``classes`` without a
-    classifier.
+    classifier, ArchitectureError for arguments of another kind and for names that no module can have.
     """
-    if not 0 <= drop_path < 1:
-        raise ArchitectureError(f"drop_path is {drop_path!r}", allowed="at least 0, below 1")
+    if type(drop_path) not in (int, float) or not 0 <= drop_path < 1:
+        raise ArchitectureError(f"drop_path is {brief(drop_path)}", allowed="at least 0, below 1")
+    number = whole(seed)
+    if number is None or not 0 <= number < 1 << 63:
+        raise ArchitectureError(f"seed is {brief(seed)}", allowed="a whole number from 0")
     of = _adapted(of, channels, classes)
     net = construct(of, channels=channels, stochastic=drop_path > 0)
     paths = [module for module in net.modules() if isinstance(module, DropPath)]
@@ -47,7 +52,7 @@ def build(
         module.rate = drop_path * position / len(paths)
     rules = of.initialisation if isinstance(of, Architecture) else Initialisation()
     if not any(tensor.is_meta for tensor in net.parameters()):
-        initialise(net, layers_of(of, channels), rules, seed)
+        initialise(net, layers_of(of, channels), rules, number)
     return net
 
 
@@ -64,7 +69,7 @@ def construct(of: Architecture | Node, *, channels: int | None = None, stochasti
             pass
         raise
     if isinstance(of, Architecture):
-        net.arch = of  # type: ignore[assignment]
+        net.__dict__["arch"] = of  # as an attribute would, but beside a child of that name
     return net
 
 
@@ -74,6 +79,7 @@ def layers_of(of: Architecture | Node, channels: int | None = None) -> Iterator[
 
 
 def _adapted(of: Architecture | Node, channels: int | None, classes: int | None) -> Architecture | Node:
+    described(of)
     if isinstance(of, Architecture):
         of = of if channels is None or channels == of.channels else of.with_channels(channels)
         return of if classes is None or classes == of.classes else of.with_classes(classes)
@@ -84,12 +90,22 @@ def _adapted(of: Architecture | Node, channels: int | None, classes: int | None)
     return of
 
 
+def described(of: object) -> None:
+    """Raise ArchitectureError for anything but an architecture or a node."""
+    if not isinstance(of, Architecture | Node):
+        remedy = f"use vertebra.architecture({brief(of)})" if isinstance(of, str) else None
+        raise ArchitectureError(f"expected an architecture or a node, got {brief(of)}", remedy=remedy)
+
+
 def _input_shape(of: Architecture | Node, channels: int | None) -> Shape:
     if isinstance(of, Architecture):
         return of.input_shape
     if channels is None:
         raise ArchitectureError(f"building a {of.kind()} needs channels=", remedy="say how many channels reach it")
-    return (channels, UNKNOWN, UNKNOWN)
+    number = whole(channels)
+    if number is None or number < 1:
+        raise ArchitectureError(f"channels of {brief(channels)}", allowed="a whole number from 1")
+    return (number, UNKNOWN, UNKNOWN)
 
 
 def _whole(of: Architecture | Node) -> Node:
@@ -136,7 +152,7 @@ class _Assembly:
         return composite(children, _renamed(plan, names), self.own)
 
     def _plan(self, node: Combinator, shape: Shape) -> tuple:
-        operation = OPERATIONS[type(node)]()
+        enters = leaves = shape
         in_order = isinstance(node, Seq)
         steps: list = []
         identities = []
@@ -144,8 +160,9 @@ class _Assembly:
             child = unblocked(child, shape[0])
             identities.append(isinstance(child, Identity))
             step = self._step(name, child, shape)
+            leaves = _leaves(child, shape)
             if in_order:
-                shape = _leaves(child, shape)
+                shape = leaves
                 if isinstance(step, tuple) and step[0] == "seq":
                     steps.extend(step[1:])
                     continue
@@ -154,10 +171,12 @@ class _Assembly:
             steps = [
                 step if identity else self._dropped(step) for step, identity in zip(steps, identities, strict=True)
             ]
-        return (operation, *steps)
+        return (OPERATIONS[type(node)](enters, leaves), *steps)
 
     def _step(self, name: str, child: Node, shape: Shape):
         if name:
+            if name == "training":
+                raise ArchitectureError("a child is named 'training'", allowed="another name: torch's modules own it")
             if name in self.children:
                 raise ArchitectureError(
                     f"the name {name!r} stands twice, in a nameless child and beside it", remedy="name the child"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from torch import Tensor, nn
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.primitives import Tap
+from vertebra.arch.record import brief
 from vertebra.errors import TransformError
 from vertebra.nn import layers
 from vertebra.nn.composite import OWN, Composite
@@ -41,7 +42,7 @@ class Features(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         taken: dict[str, Tensor] = {}
         for name in self._modules:
-            x = self._visited(self.get_submodule(name), name, x, taken)
+            x = self._visited(_child(self, name), name, x, taken)
         return [taken[point] for point in self.points]
 
     def _visited(self, module: nn.Module, path: str, x: Tensor, taken: dict[str, Tensor]) -> Tensor:
@@ -53,12 +54,12 @@ class Features(nn.Module):
             def visit(name: str, value: Tensor) -> Tensor:
                 if name == OWN:
                     return module.child(name, value)
-                return self._visited(module.get_submodule(name), f"{path}.{name}", value, taken)
+                return self._visited(_child(module, name), f"{path}.{name}", value, taken)
 
             x = module.run(module.plan, x, visit)
         else:
             for name in module._modules:
-                x = self._visited(module.get_submodule(name), f"{path}.{name}", x, taken)
+                x = self._visited(_child(module, name), f"{path}.{name}", x, taken)
         if path in self.points:
             taken[path] = x
         return x
@@ -81,6 +82,11 @@ def features(net: nn.Module, strides: Sequence[int] = (4, 8, 16, 32), *, taps: S
         raise TransformError(
             "features need the network's architecture", remedy="give what build(architecture) returned"
         )
+    for wanted in (strides, taps):
+        if isinstance(wanted, str) or not isinstance(wanted, Collection):
+            raise TransformError(
+                f"expected a list of strides or taps, got {brief(wanted)}", remedy="put it in brackets"
+            )
     by_stride = boundaries(arch)
     paths = {module.name: path for path, module in net.named_modules() if isinstance(module, layers.Tap)}
     widths = {layer.node.name: layer.leaves[0] for layer in layers_of(arch) if isinstance(layer.node, Tap)}
@@ -110,7 +116,7 @@ def boundaries(arch: Architecture) -> dict[int, tuple[str, int]]:
 
 
 def _found(known: dict, wanted: object, what: str) -> tuple[str, int]:
-    if wanted not in known:
+    if not isinstance(wanted, Hashable) or wanted not in known:
         raise TransformError(what, allowed=", ".join(map(str, sorted(known))) or "none")
     return known[wanted]
 
@@ -138,6 +144,14 @@ def _trimmed(module: nn.Module, path: str, points: Collection[str]) -> nn.Module
     name = list(inside)[last]
     cut._modules[name] = _trimmed(module[last], inside[name], points)
     return cut
+
+
+def _child(module: nn.Module, name: str) -> nn.Module:
+    """A child by its name, which may be that of a method too."""
+    child = module._modules[name]
+    if child is None:
+        raise TransformError(f"the network's {name!r} was taken away", remedy="put nn.Identity() in its place")
+    return child
 
 
 def _below(path: str, points: Collection[str]) -> bool:

@@ -13,11 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vertebra.arch.shapes import pads, pair
-
-# The rule without its cache: under torch.compile and torch.export sizes may be symbols, which have no hash.
-_pads = pads.__wrapped__
-
+from vertebra.arch.shapes import pair, same_pads
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -42,10 +38,10 @@ class SameConv2d(nn.Conv2d):
     """A convolution padded as TensorFlow's ``SAME``: how much depends on the input's size; an odd rest goes after."""
 
     def forward(self, x: Tensor) -> Tensor:
-        top, bottom = _pads(x.shape[-2], self.kernel_size[0], self.stride[0], "same", self.dilation[0])
-        left, right = _pads(x.shape[-1], self.kernel_size[1], self.stride[1], "same", self.dilation[1])
-        if top == bottom and left == right:
-            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        (kh, kw), (dh, dw) = self.kernel_size, self.dilation
+        # No branch on the size, and torch's maximum: an exported graph takes any.
+        top, bottom = same_pads(x.shape[-2], dh * (kh - 1) + 1, self.stride[0], torch.sym_max)
+        left, right = same_pads(x.shape[-1], dw * (kw - 1) + 1, self.stride[1], torch.sym_max)
         x = F.pad(x, (left, right, top, bottom))
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
@@ -77,11 +73,12 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 class LayerScale(nn.Module):
-    """A learned gain for each channel."""
+    """A learned gain for each channel of values with so many ``extents`` after the channels."""
 
-    def __init__(self, channels: int, start: float) -> None:
+    def __init__(self, channels: int, start: float, extents: int = 2) -> None:
         super().__init__()
         self.start = start
+        self.extents = extents
         self.gamma = nn.Parameter(torch.empty(channels))
         self.reset_parameters()
 
@@ -89,7 +86,7 @@ class LayerScale(nn.Module):
         nn.init.constant_(self.gamma, self.start)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * spread(self.gamma, x)
+        return x * self.gamma[(..., *((None,) * self.extents))]
 
     def extra_repr(self) -> str:
         return f"{self.gamma.shape[0]}, start={self.start:g}"
@@ -98,12 +95,13 @@ class LayerScale(nn.Module):
 class PadChannels(nn.Module):
     """Zeros after the last channel: (N, C, ...) -> (N, out, ...)."""
 
-    def __init__(self, out: int) -> None:
+    def __init__(self, out: int, extents: int = 2) -> None:
         super().__init__()
         self.out = out
+        self.extents = extents
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, (0, 0) * (x.ndim - 2) + (0, self.out - x.shape[1]))
+        return F.pad(x, (0, 0) * self.extents + (0, self.out - x.shape[1]))
 
     def extra_repr(self) -> str:
         return str(self.out)
@@ -153,9 +151,3 @@ class DropPath(nn.Module):
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:.4g}"
-
-
-def spread(channels: Tensor, x: Tensor) -> Tensor:
-    """(C,) or (N, C) with ones for the extents, so that it multiplies the maps ``x``; a full map as it is."""
-    missing = x.ndim - max(channels.ndim, 2)
-    return channels[(..., *((None,) * missing))] if missing else channels

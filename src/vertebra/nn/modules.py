@@ -22,16 +22,15 @@ from vertebra.arch.primitives import (
     Pool,
     Tap,
 )
-from vertebra.arch.shapes import UNKNOWN, Shape, elements, is_map, pads, pair
-from vertebra.errors import ShapeError
+from vertebra.arch.shapes import Shape, elements, is_map, pads, pair
 from vertebra.nn import layers
 from vertebra.nn.layers import unfilled
 
 MODULES: Fold[Callable[..., nn.Module]] = Fold("modules", Primitive)
 """(node, shape that enters) -> module with unfilled tensors."""
 
-OPERATIONS: Fold[Callable[[], str]] = Fold("operations", Combinator)
-"""The operation of a combinator in a composite's plan."""
+OPERATIONS: Fold[Callable[[Shape, Shape], str]] = Fold("operations", Combinator)
+"""(shape that enters, shape that leaves the last child) -> the operation in a composite's plan."""
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -117,15 +116,13 @@ def _global_pool(node: GlobalPool, shape: Shape) -> nn.Module:
 
 @MODULES.rule(Linear)
 def _linear(node: Linear, shape: Shape) -> nn.Module:
-    if UNKNOWN in shape:
-        node.weights(shape)  # raises the ShapeError that says why
-        raise ShapeError("Linear: the extent of its input is not known")
+    node.weights(shape)  # raises where the extents are not known
     return unfilled(layers.Linear, elements(shape), node.out, bias=node.bias)
 
 
 @MODULES.rule(PadChannels)
 def _pad_channels(node: PadChannels, shape: Shape) -> nn.Module:
-    return layers.PadChannels(node.out)
+    return layers.PadChannels(node.out, len(shape) - 1)
 
 
 @MODULES.rule(Dropout)
@@ -135,7 +132,7 @@ def _dropout(node: Dropout, shape: Shape) -> nn.Module:
 
 @MODULES.rule(LayerScale)
 def _layer_scale(node: LayerScale, shape: Shape) -> nn.Module:
-    return unfilled(layers.LayerScale, shape[0], node.start)
+    return unfilled(layers.LayerScale, shape[0], node.start, len(shape) - 1)
 
 
 @MODULES.rule(Identity)
@@ -148,7 +145,11 @@ def _tap(node: Tap, shape: Shape) -> nn.Module:
     return layers.Tap(node.name)
 
 
-OPERATIONS.rule(Seq)(lambda: "seq")
-OPERATIONS.rule(Sum)(lambda: "sum")
-OPERATIONS.rule(Concat)(lambda: "concat")
-OPERATIONS.rule(Gate)(lambda: "gate")
+OPERATIONS.rule(Seq)(lambda shape, factors: "seq")
+OPERATIONS.rule(Sum)(lambda shape, factors: "sum")
+OPERATIONS.rule(Concat)(lambda shape, factors: "concat")
+
+
+@OPERATIONS.rule(Gate)
+def _gate(shape: Shape, factors: Shape) -> str:
+    return "gate of a vector" if len(factors) < len(shape) else "gate"

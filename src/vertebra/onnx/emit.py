@@ -24,7 +24,7 @@ Entry = Literal["any", "sized"]
 Weights = Mapping[str, NDArray[Any]]
 
 
-def emit(arch: Architecture, weights: Weights | None, preprocess: Preprocess, *, entry: Entry) -> ModelProto:
+def emit(arch: Architecture, weights: Weights | None, preprocess: Preprocess, *, entry: Entry = "any") -> ModelProto:
     """The network with its preprocessing inside: raw uint8 RGB pixels in, probabilities out.
 
     ``entry="any"``: ``image`` uint8 [H, W, 3] of any size -> ``probabilities`` float32 [1, classes].

@@ -23,10 +23,10 @@ OPSET = 21
 IR_VERSION = 10
 """The version of the file format, that of ONNX 1.16, the first with this operator set."""
 
-FLOAT, UINT8, INT64 = 1, 2, 7
+FLOAT, UINT8, INT64, DOUBLE = 1, 2, 7, 11
 """Values of ``onnx.TensorProto.DataType``, which the standard fixes."""
 
-_TYPES: Mapping[str, int] = {"float32": FLOAT, "uint8": UINT8, "int64": INT64}
+_TYPES: Mapping[str, int] = {"float32": FLOAT, "float64": DOUBLE, "uint8": UINT8, "int64": INT64}
 
 Attribute = int | float | str | tuple[int, ...]
 Extent = int | str | None

@@ -166,12 +166,17 @@ ACTIVATIONS: dict[Function, Callable[[Graph, str, str], str]] = {
 def _pool(graph: Graph, node: Pool, site: Site) -> str:
     values: dict[str, Any] = {"kernel_shape": pair(node.kernel), "strides": pair(node.stride)}
     around = _pool_pads(node, site)
-    if any(around):
+    value = site.value
+    if node.method == "max" and any(pad >= kernel for pad, kernel in zip(around, pair(node.kernel) * 2, strict=True)):
+        # ONNX Runtime refuses padding as wide as the kernel, which a dilated window needs to keep the size.
+        ends = (0, 0, *around[:2], 0, 0, *around[2:])  # (N, C, H, W) before, then after
+        value = graph.op("Pad", value, graph.constant(ends), graph.constant(float("-inf")), at=site.path)
+    elif any(around):
         values["pads"] = around
     if pair(node.dilation) != (1, 1):
         values["dilations"] = pair(node.dilation)
     kind = "MaxPool" if node.method == "max" else "AveragePool"  # both leave the padding out
-    return graph.op(kind, site.value, at=site.path, having=attributes(**values))
+    return graph.op(kind, value, at=site.path, having=attributes(**values))
 
 
 def _pool_pads(node: Pool, site: Site) -> tuple[int, ...]:

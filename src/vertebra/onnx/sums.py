@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vertebra.onnx.graph import FLOAT, INT64, Graph, attributes
+from vertebra.onnx.graph import DOUBLE, FLOAT, INT64, Graph, attributes
 
 Term = str | int | float | NDArray[Any]
 """A value by its name, or a constant: an int is int64 [1], a float is a float32 scalar, an array is itself."""
@@ -116,6 +116,10 @@ class Sums:
     def as_float(self, a: str) -> str:
         """As float32."""
         return self.graph.op("Cast", a, at=self.at, having=attributes(to=FLOAT))
+
+    def as_double(self, a: str) -> str:
+        """As float64."""
+        return self.graph.op("Cast", a, at=self.at, having=attributes(to=DOUBLE))
 
     def as_int(self, a: str) -> str:
         """As int64."""

@@ -165,6 +165,7 @@ class Trainer:
         self._steps(cycle, begin, stop)
         history = self._finished(cycle, time.perf_counter() - begin)
         self._save_now()
+        stop.check()
         return history
 
     def _steps(self, cycle: Cycle, begin: float, stop: Interruption) -> None:

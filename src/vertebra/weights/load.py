@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.expansion import Layer, joined
 from vertebra.arch.primitives import Linear
-from vertebra.errors import WeightsError
-from vertebra.nn.construct import construct, layers_of
+from vertebra.arch.record import brief
+from vertebra.errors import ArchitectureError, WeightsError
+from vertebra.nn.construct import construct, described, layers_of
 from vertebra.nn.initialise import initialise
 from vertebra.weights.files import opened
 from vertebra.weights.matching import assign
@@ -27,9 +28,13 @@ def load(arch: Architecture, weights: str | Path, *, classes: int | None = None,
     copied: don't write into the file while the network lives (``save`` replaces it, which is safe); training does not
     change the file.  With ``classes`` the file's classifier may have another number of them: it is then replaced by a
     new one, initialised with ``seed``.
-    Raises WeightsError for a file that is missing or broken, an unknown source, names or shapes that are not the
-    architecture's, and values that are not finite; TransformError for ``classes`` without a classifier.
+    Raises ArchitectureError for anything but an architecture; WeightsError for a file that is missing or broken, an
+    unknown source, names or shapes that are not the architecture's, and values that are not finite; TransformError for
+    ``classes`` without a classifier.
     """
+    if not isinstance(arch, Architecture):
+        described(arch)
+        raise ArchitectureError("weights need a whole architecture", remedy="build(node, channels=) builds a node")
     where, tensors = _tensors(weights)
     wanted = arch if classes is None else arch.with_classes(classes)
     stored = wanted if classes is None else _as_stored(wanted, tensors)
@@ -45,6 +50,8 @@ def _tensors(weights: str | Path) -> tuple[str, Mapping[str, Tensor]]:
     """Where the weights come from, as errors name it, and the weights."""
     if isinstance(weights, Path):
         return str(weights), SOURCES["file"](str(weights))
+    if not isinstance(weights, str):
+        raise WeightsError(f"expected a source of weights, got {brief(weights)}", allowed="file:PATH, or a Path")
     scheme, colon, rest = weights.partition(":")
     if not colon or scheme not in SOURCES:
         remedy = f"write file:{weights}" if Path(weights).is_file() else None
@@ -79,5 +86,5 @@ def _reclassify(net: nn.Module, arch: Architecture, seed: int) -> None:
     for weight in layer.node.weights(layer.enters):
         module.register_parameter(weight.name, nn.Parameter(torch.empty(weight.shape)))
     module.out_features = arch.classes  # type: ignore[assignment]
-    net.arch = arch  # type: ignore[assignment]
+    net.__dict__["arch"] = arch
     initialise(net, [layer], arch.initialisation, seed)

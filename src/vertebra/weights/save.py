@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vertebra.errors import OutputError
+from vertebra.errors import OutputError, WeightsError
 
 
 def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], path: str | Path) -> None:
@@ -20,11 +20,12 @@ def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], p
 
     The file is written under a temporary name beside it and renamed, so that ``path`` holds the old content or the
     new, whole.
-    Raises OutputError where it cannot be written.
+    Raises OutputError where it cannot be written, WeightsError for tensors that share their memory.
     """
     path = Path(path)
     named = weights.state_dict() if isinstance(weights, nn.Module) else weights
     tensors = {name: _plain(value) for name, value in named.items()}
+    _apart(tensors)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         save_file(tensors, partial, {"format": "pt"})
@@ -34,6 +35,17 @@ def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], p
         raise OutputError(f"cannot be written: {reason}", where=str(path)) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError where two tensors are one: a file would hold it twice, and training would part them."""
+    seen: dict[tuple[torch.device, int], str] = {}
+    for name, tensor in tensors.items():
+        if tensor.is_meta or not tensor.numel():
+            continue
+        first = seen.setdefault((tensor.device, tensor.untyped_storage().data_ptr()), name)
+        if first != name:
+            raise WeightsError(f"{first} and {name} share their memory", remedy="save a copy of one: tensor.clone()")
 
 
 def _plain(value: Tensor | np.ndarray) -> Tensor:

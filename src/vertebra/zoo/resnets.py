@@ -6,7 +6,7 @@ Rows: table 1.  The stride of a bottleneck is on its 3x3 convolution, as in torc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -16,9 +16,26 @@ from vertebra.arch.blocks.squeeze import SqueezeExcite
 from vertebra.arch.combinators import seq
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
+from vertebra.arch.record import brief
+from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import Accuracy, Entry, Family
 
 Kind = Literal["basic", "bottleneck"]
+
+
+Maker = Callable[[int, int], Node]
+"""A block of a width and a stride."""
+
+
+def _basic(groups: int, base_width: int, attention: SqueezeExcite | None) -> Maker:
+    return lambda width, stride: BasicResidual(width, stride, groups, attention)
+
+
+def _bottleneck(groups: int, base_width: int, attention: SqueezeExcite | None) -> Maker:
+    return lambda width, stride: Bottleneck(4 * width, stride, groups, base_width, attention=attention)
+
+
+KINDS: dict[Kind, Callable[[int, int, SqueezeExcite | None], Maker]] = {"basic": _basic, "bottleneck": _bottleneck}
 
 
 def resnet(
@@ -36,20 +53,21 @@ def resnet(
     """A ResNet with any depths and widths: a stage for each pair of them.
 
     ``widths`` are those of the paper's table before the bottleneck's expansion of 4.  ``groups`` and ``base_width``
-    give ResNeXt, ``attention`` SENet.
+    give ResNeXt, ``attention`` SENet.  Raises ArchitectureError for an unknown block, for widths that are not as many
+    as depths, and for numbers out of range.
     """
 
-    def first(index: int, width: int) -> Node:
-        stride = 1 if index == 0 else 2
-        if block == "basic":
-            return BasicResidual(width, stride, groups, attention)
-        return Bottleneck(4 * width, stride, groups, base_width, attention=attention)
-
+    if not isinstance(block, str) or block not in KINDS:
+        raise ArchitectureError(f"unknown block {brief(block)}", where="resnet", allowed=", ".join(KINDS))
+    if len(widths) != len(depths) or not depths:
+        raise ArchitectureError(f"{len(depths)} depths and {len(widths)} widths", where="resnet", allowed="as many")
+    first = KINDS[block](groups, base_width, attention)
     return Architecture(
         name=name,
         stem=seq(conv=Conv(widths[0], 7, 2), norm=Norm(), act=Act(), pool=Pool("max", 3, 2, 1)),
         stages=tuple(
-            Stage(first(index, width), depth) for index, (width, depth) in enumerate(zip(widths, depths, strict=True))
+            Stage(first(width, 2 if index else 1), depth)
+            for index, (width, depth) in enumerate(zip(widths, depths, strict=True))
         ),
         head=seq(pool=GlobalPool(), fc=Linear(classes)),
         resolution=resolution,
