@@ -137,7 +137,7 @@ def test_an_unknown_kind_gets_the_nearest():
         ("\n".join("  " * level + "a:" for level in range(10_000)), "$: nested deeper than 100 levels"),
         ("a: {<<: {b: 1}}", "$: YAML merge keys (<<) are not accepted; see line 1"),
         ("? [1]\n: 2", "$: a key is not text; see line 1"),
-        ("no: 1", "$: unknown field 'no' (allowed: name)"),
+        ("name: x\nstem: {kind: act, no: 1}", "$.stem: unknown field 'no' (allowed: function)"),
         ("3", "$: expected an object, got 3"),
         ("", "$: expected an object, got None"),
     ],

@@ -147,7 +147,7 @@ class Nameless(Block, frozen=True):
     "use", [lambda node: cost(node, resolution=8, channels=3).macs, lambda node: expanded(node, 3)]
 )
 def test_a_name_that_a_nameless_block_brings_in_again(use):
-    with pytest.raises(ArchitectureError, match="'conv' stands twice|used twice: conv"):
+    with pytest.raises(ArchitectureError, match=r"'conv' stands twice|used twice: conv"):
         use(seq(Nameless(), conv=Conv(4)))
     use(seq(Nameless(), other=Conv(4)))
 
@@ -160,9 +160,9 @@ class Head(Block, frozen=True):
 
 
 def test_a_head_beside_the_stem():
-    with pytest.raises(ArchitectureError, match="Architecture.head: a child is named 'stem'"):
+    with pytest.raises(ArchitectureError, match=r"Architecture\.head: a child is named 'stem'"):
         replace(ARCH, head=seq(pool=GlobalPool(), stem=Linear(3)))
-    with pytest.raises(ArchitectureError, match="Architecture.head: a child is named 'stages'"):
+    with pytest.raises(ArchitectureError, match=r"Architecture\.head: a child is named 'stages'"):
         replace(ARCH, head=seq(seq(pool=GlobalPool(), stages=Linear(3))))
     with pytest.raises(ArchitectureError, match="'stem' stands twice"):
         _ = cost(replace(ARCH, head=Head())).macs

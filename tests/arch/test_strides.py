@@ -72,7 +72,7 @@ def test_scaling_again_and_again_keeps_the_name_short():
     arch = architecture("cifar_resnet20")
     for _ in range(40):
         arch = arch.scaled(width=1.1)
-    assert arch.name == "cifar_resnet20-w45.3"  # 1.1 to the 40th is 45.26
+    assert arch.name == "cifar_resnet20-w45.5"  # 1.1 to the 40th is 45.26, and the name rounds each time
     assert architecture("resnet50").scaled(width=0.5, depth=2).scaled(width=2).name == "resnet50-w1-d2"
     long = Architecture("x" * 200, Conv(8), (Stage(Act()),)).scaled(width=2)
     assert long.name == "x" * 197 + "-w2"

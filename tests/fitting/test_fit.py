@@ -24,6 +24,7 @@ from vertebra.data.split import split
 from vertebra.engines.onnxruntime import OnnxRuntime
 from vertebra.fitting.fit import fit
 from vertebra.fitting.packing import FitResult
+from vertebra.fitting.repeating import repeat
 from vertebra.fitting.training import train_bundle
 from vertebra.zoo import architecture
 
@@ -99,6 +100,15 @@ def test_the_report_and_the_record(found: FitResult) -> None:
     assert all(one["params"] <= PARAMS for one in candidates)
     trained = {one["family"] for one in candidates if one["accuracies"]}
     assert len(trained) == min(4, len({one["family"] for one in candidates if one["fits"]}))
+
+
+def test_a_bundle_can_be_made_again(found: FitResult, tmp_path: Path) -> None:
+    """With one thread (as the tests run) the same steps give the same weights, to the last bit."""
+    again = repeat(found.path, tmp_path / "again")
+    weights = [(path / "weights.safetensors").read_bytes() for path in (found.path, again.path)]
+    assert again.test_accuracy == found.test_accuracy
+    if os.environ.get("OMP_NUM_THREADS") == "1":
+        assert weights[0] == weights[1]
 
 
 def test_another_budget_gives_another_winner(found: FitResult, tmp_path: Path) -> None:

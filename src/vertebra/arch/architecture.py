@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from vertebra.arch.combinators import Seq
 from vertebra.arch.encoding import canonical
-from vertebra.arch.expansion import along, expanded, layers
+from vertebra.arch.expansion import Layer, along, expanded, layers
 from vertebra.arch.node import Combinator, Node, children_of
 from vertebra.arch.plain import whole
 from vertebra.arch.primitives import Act, Function, Identity, Norm
@@ -97,6 +97,13 @@ class Architecture(Record, frozen=True):
                 yield f"stages.{index}.{name}", node
         yield "", self.head
 
+    def layers(self, shape: Shape | None = None) -> Iterator[Layer]:
+        """Every primitive in order of execution, for an image of this (C, H, W) or of the architecture's own; raises
+        ShapeError with the layer's path.
+        """
+        for path, node, enters, _ in along(self.nodes(), shape or self.input_shape):
+            yield from layers(node, enters, path)
+
     def tree(self) -> Node:
         """The expanded tree: primitives and combinators alone.  This is what is stored and hashed."""
         return _tree(self)
@@ -146,7 +153,7 @@ class Architecture(Record, frozen=True):
         """Width, depth and resolution times these multipliers (compound scaling: Tan and Le 2019, section 3).
 
         Widths round by the family's rule, depths up, the resolution to the nearest pixel; multipliers of 1 change
-        nothing.
+        nothing.  Raises TransformError for multipliers out of range, ArchitectureError where a width or a depth is.
         """
         width, depth, resolution = (
             multiplier(name, value) for name, value in (("width", width), ("depth", depth), ("resolution", resolution))
@@ -209,7 +216,11 @@ class Architecture(Record, frozen=True):
         return self._substituted(Substitution(Act, lambda old: act, spare=gates), "activation")
 
     def with_output_stride(self, output_stride: OutputStride) -> Self:
-        """Strides beyond this one become dilations; weights and their names stay."""
+        """Strides beyond this one become dilations; weights and their names stay.
+
+        Raises TransformError for another stride, and, with the layer's path, where a layer cannot be dilated: an
+        average pool, one that rounds up, a stride under padding ``"same"``.
+        """
         if output_stride not in (8, 16, 32):
             raise TransformError(f"an output stride of {output_stride!r}", allowed="8, 16, 32")
         spread = replace(self, output_stride=output_stride)
@@ -278,8 +289,7 @@ def _flat(tree: Node) -> Iterator[tuple[str, Node]]:
 def _weight_names(arch: Architecture) -> list[tuple[str, tuple[int, ...]]]:
     return [
         (f"{layer.path}.{weight.name}", weight.shape)
-        for path, node, enters, _ in along(arch.nodes(), arch.input_shape)
-        for layer in layers(node, enters, path)
+        for layer in arch.layers()
         for weight in layer.node.weights(layer.enters)
     ]
 

@@ -12,6 +12,8 @@ from vertebra.arch.strides import without_stride
 class Stage(Record, frozen=True):
     """``depth`` copies of a block, the first one with the block's stride, the rest with stride 1.
 
+    Where the block is a combinator, that is the stride of each node within it.  A block without a field ``stride``
+    repeats whatever its code does.
     ``entry`` stands once before them: DenseNet's transition.
     """
 

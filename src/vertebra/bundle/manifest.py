@@ -15,6 +15,7 @@ ARCHITECTURE = "architecture.json"
 WEIGHTS = "weights.safetensors"
 PREPROCESS = "preprocess.json"
 LABELS = "labels.json"
+RECORD = "fit.json"
 MODEL_ANY = "model.onnx"
 MODEL_SIZED = "model-sized.onnx"
 REQUIRED = (ARCHITECTURE, WEIGHTS, PREPROCESS, LABELS, MODEL_ANY, MODEL_SIZED)

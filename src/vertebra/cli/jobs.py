@@ -38,12 +38,19 @@ def fit(
     force: Force = False,
     resume: Resume = False,
     skip_bad: SkipBad = False,
+    again: Annotated[
+        Path | None,
+        typer.Option("--from", help="A bundle: train its network again, step for step, as its fit.json says."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Find, train, check and pack the best backbone that fits the budget on this machine."""
     from vertebra.fitting.console import Console
     from vertebra.fitting.fit import fit as run
 
+    if again is not None:
+        _repeat(again, out, force=force, resume=resume, json=json)
+        return
     result = run(
         data,
         latency=latency,
@@ -58,6 +65,16 @@ def fit(
         skip_bad=skip_bad,
         watcher=Console(),
     )
+    if json:
+        print_json(result.summary())
+
+
+def _repeat(bundle: Path, out: Path | None, *, force: bool, resume: bool, json: bool) -> None:
+    from vertebra.fitting.console import Console
+    from vertebra.fitting.repeating import repeat
+
+    place = out or bundle.with_name(f"{bundle.name}-again")
+    result = repeat(bundle, place, force=force, resume=resume, watcher=Console())
     if json:
         print_json(result.summary())
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import msgspec
 
 from vertebra.arch.architecture import TOP, Architecture
-from vertebra.arch.expansion import Layer, along, check_segments, hides_block, layers
+from vertebra.arch.expansion import Layer, check_segments, hides_block, layers
 from vertebra.arch.node import Node
 from vertebra.arch.plain import whole
 from vertebra.arch.record import brief
@@ -187,11 +187,7 @@ def _totals(of: Architecture, shape: Shape) -> Iterator[Total]:
 
 
 def _all_layers(of: Architecture | Node, shape: Shape) -> Iterator[Layer]:
-    if isinstance(of, Node):
-        yield from layers(of, shape)
-        return
-    for path, node, enters, _ in along(of.nodes(), shape):
-        yield from layers(node, enters, path)
+    return of.layers(shape) if isinstance(of, Architecture) else layers(of, shape)
 
 
 def _layer_cost(layer: Layer) -> LayerCost:

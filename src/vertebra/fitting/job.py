@@ -21,6 +21,7 @@ from vertebra.train.loop import Trainer
 from vertebra.train.observer import Status
 from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Facts, Recipe, recipe_for
+from vertebra.train.schedule import Plan
 from vertebra.train.tuning import Setting
 
 MOST_PIXELS = 3 << 30
@@ -109,6 +110,10 @@ class Job:
     def cycle_epochs(self, contender: Contender, epochs: float, heading: str, evaluations: int = 1) -> None:
         """One cycle of so many passes over the data."""
         self._train(contender, heading, lambda: contender.trainer.cycle(epochs=epochs, evaluations=evaluations))
+
+    def cycle_plan(self, contender: Contender, plan: Plan, heading: str, evaluations: int = 1) -> None:
+        """One cycle of the same steps as before."""
+        self._train(contender, heading, lambda: contender.trainer.cycle(plan=plan, evaluations=evaluations))
 
     def _train(self, contender: Contender, heading: str, work: Callable[[], object]) -> None:
         with self.watcher.task(heading) as advance:

@@ -45,9 +45,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolutions_for(side: int) -> tuple[int, ...]:
-    """Resolutions worth trying for pictures whose shorter side is ``side`` px in the median."""
+    """Resolutions worth trying for pictures whose shorter side is ``side`` px in the median.
+
+    Larger than the pictures only where those are tiny: enlarging costs multiply-accumulates and adds nothing to see.
+    """
     low = min(max(RESOLUTIONS[0], side // 2), 64)
-    high = min(max(2 * side, 2 * RESOLUTIONS[0]), RESOLUTIONS[-1])
+    high = min(max(side, 2 * RESOLUTIONS[0]), RESOLUTIONS[-1])
     return tuple(size for size in RESOLUTIONS if low <= size <= high)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from vertebra.bundle import manifest
 from vertebra.bundle.bundle import Bundle, load_bundle
 from vertebra.bundle.folder import write_bundle
 from vertebra.fitting.environment import environment
@@ -140,6 +141,7 @@ def _papers(job: Job, winner: Contender, study: Study, outcome: Outcome) -> dict
         "vertebra": installed(),
         "request": job.folder.request,
         "state": job.folder.state,
+        "recipe": winner.trainer.recipe,
         "cycles": [history.plan for history in winner.trainer.histories],
         "setting": winner.trainer.setting,
         "architecture_hash": winner.plan.arch.hash,
@@ -149,7 +151,7 @@ def _papers(job: Job, winner: Contender, study: Study, outcome: Outcome) -> dict
     return {
         "report.html": render_report(study).encode(),
         "card.md": card(study).encode(),
-        "fit.json": msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n",
+        manifest.RECORD: msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n",
     }
 
 

@@ -17,6 +17,7 @@ from vertebra.costs.budget import Budgets
 from vertebra.errors import OutputError, UsageError
 from vertebra.fitting.measuring import Latency
 from vertebra.train.checkpoint import write_whole
+from vertebra.train.schedule import Plan
 
 T = TypeVar("T")
 
@@ -27,7 +28,11 @@ LOCK = ".lock"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a job was asked to do.  ``architecture`` (JSON) is given where one network is to be trained, not found."""
+    """What a job was asked to do.
+
+    ``architecture`` and ``recipe`` (JSON) are given where one network is to be trained, not found; ``plans`` where it is
+    to be trained as before.
+    """
 
     data: str
     budgets: Budgets
@@ -37,6 +42,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     skip_bad: bool
     architecture: str | None = None
     recipe: str | None = None
+    plans: tuple[Plan, ...] = ()
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < 1 << 63:

@@ -57,7 +57,7 @@ def train_bundle(
     )
     place = output_for(f"{Path(str(data)).name.split('.')[0]}-{arch.name}", out)
     with starting.job(request, place, force=force, resume=resume, watcher=watcher or Quiet()) as job:
-        measured = _measured(job, _plan(sized, job.look))
+        measured = measured_here(job, plan_for(sized, job.look))
         with job.watch.step("training"):
             contender = job.contender(measured)
             _trained(job, contender)
@@ -82,7 +82,8 @@ def _text(recipe: str | Path | Recipe | None) -> str | None:
         raise error.at(f"{recipe}: ") from None
 
 
-def _plan(arch: Architecture, seen: Look) -> Plan:
+def plan_for(arch: Architecture, seen: Look) -> Plan:
+    """An architecture with the classes and channels of the data, costed."""
     fitted = arch.with_classes(len(seen.dataset.classes)).with_channels(seen.channels)
     costs = cost(fitted)
     return Plan(
@@ -97,7 +98,8 @@ def _plan(arch: Architecture, seen: Look) -> Plan:
     )
 
 
-def _measured(job: Job, plan: Plan) -> Measured:
+def measured_here(job: Job, plan: Plan) -> Measured:
+    """The plan's latency on this machine; that of a stopped job stands."""
     known = next((one for one in job.folder.state.timed if one.name == plan.name), None)
     with job.watch.step("measuring"):
         measured = measure(

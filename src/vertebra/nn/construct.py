@@ -75,7 +75,7 @@ def construct(of: Architecture | Node, *, channels: int | None = None, stochasti
 
 def layers_of(of: Architecture | Node, channels: int | None = None) -> Iterator[Layer]:
     """Every primitive with its path, in the order of execution."""
-    return layers(_whole(of), _input_shape(of, channels))
+    return of.layers() if isinstance(of, Architecture) else layers(of, _input_shape(of, channels))
 
 
 def _adapted(of: Architecture | Node, channels: int | None, classes: int | None) -> Architecture | Node:

@@ -8,21 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.expansion import joined, layers
+from vertebra.arch.expansion import joined
 from vertebra.arch.node import Weight
 from vertebra.arch.shapes import Shape, elements
 
 
 def weight_table(arch: Architecture, resolution: int | None = None) -> dict[str, Weight]:
     """Every tensor of the network by its name in ``state_dict``, in order; raises ShapeError as ``layers`` does."""
-    table = {}
-    shape: Shape = arch.shape_at(resolution)
-    for path, node in arch.nodes():
-        for layer in layers(node, shape, path):
-            for weight in layer.node.weights(layer.enters):
-                table[joined(layer.path, weight.name)] = weight
-        shape = node.output(shape)
-    return table
+    return {
+        joined(layer.path, weight.name): weight
+        for layer in arch.layers(arch.shape_at(resolution))
+        for weight in layer.node.weights(layer.enters)
+    }
 
 
 CALM = 0.25

@@ -111,7 +111,7 @@ def _origin(study: Study) -> str:
     facts = _list(f"{name}: {value}" for name, value in study.environment.items())
     return (
         f"## Origin\n\nMade {escaped(study.created)} with seed {study.seed}, {study.days} days after the study began "
-        f"({escaped(study.study_started)}). `fit.json` holds what is needed to make it again.\n\n{facts}"
+        f"({escaped(study.study_started)}). `vertebra fit --from {escaped(study.bundle)}` makes it again.\n\n{facts}"
     )
 
 

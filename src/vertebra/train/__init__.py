@@ -1,4 +1,4 @@
 """Training: a recipe, pictures on the device, one cosine cycle after another, evaluation and checkpoints.
 
-Import from the files themselves: ``vertebra.train.recipe``, ``.pixels``, ``.loop``, ``.run``.
+Import from the files themselves: ``vertebra.train.recipe``, ``.pixels``, ``.loop``.
 """

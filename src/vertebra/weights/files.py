@@ -20,11 +20,15 @@ def read(path: str | Path) -> Mapping[str, np.ndarray[Any, Any]]:
     """
     with opened(path, "np") as file:
         try:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         except (TypeError, KeyError, AttributeError):
-            raise WeightsError(
-                "holds a type that NumPy lacks", where=str(path), remedy="save it in float32, or load it with torch"
-            ) from None
+            arrays = None
+    # ml_dtypes, which comes with onnx, teaches NumPy such types where it happens to be loaded.
+    if arrays is None or any(array.dtype.isbuiltin == 2 for array in arrays.values()):
+        raise WeightsError(
+            "holds a type that NumPy lacks", where=str(path), remedy="save it in float32, or load it with torch"
+        )
+    return arrays
 
 
 @contextmanager
