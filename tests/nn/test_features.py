@@ -111,4 +111,4 @@ def test_children_named_like_methods():
     stage = Stage(seq(forward=Conv(8, 3, 2), eval=Tap("here")))
     net = build(Architecture("methods", Conv(8, 3, 2), (stage, Stage(Act())), resolution=16))
     x = images(1, 3, 16, 16)
-    assert features(net, (4,))(x)[0].shape == (1, 8, 4, 4)
+    assert features(net, (4,), taps=("here",))(x)[1].shape == (1, 8, 4, 4)

@@ -150,7 +150,8 @@ def cost(of: Architecture | Node, *, resolution: int | None = None, channels: in
     """The exact cost of one forward pass of one image.
 
     ``resolution`` in pixels, the architecture's own by default (a bare node has none, and needs ``channels`` too).
-    Raises ShapeError, with the layer's path, when the counts are read at a resolution that does not fit.
+    Raises ArchitectureError for a resolution or channels that are no whole numbers from 1; ShapeError, with the layer's
+    path, when the counts are read at a resolution that does not fit.
     """
     if isinstance(of, Architecture):
         arch = of if channels is None else of.with_channels(channels)

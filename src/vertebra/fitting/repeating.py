@@ -35,9 +35,10 @@ def repeat(
 ) -> FitResult:
     """Train a bundle's network again, step for step, and pack it into ``out``.
 
-    On a CPU with the same number of threads and the same versions the weights come out equal to the last bit; a run that
-    gave threads up to other programs for a while, or another machine, comes close.  Raises BundleError for a bundle
-    without a usable fit.json, and as :func:`vertebra.fit` does.
+    On a CPU with the same number of threads and the same versions the weights come out equal to the last bit.  A run
+    that gave threads up to other programs for a while, or another machine, comes close.
+
+    Raises BundleError for a bundle without a usable fit.json, and as :func:`vertebra.fit` does.
     """
     opened = Bundle(bundle)
     record = _record(opened)

@@ -30,8 +30,8 @@ LOCK = ".lock"
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a job was asked to do.
 
-    ``architecture`` and ``recipe`` (JSON) are given where one network is to be trained, not found; ``plans`` where it is
-    to be trained as before.
+    ``architecture`` and ``recipe`` (JSON) are given where one network is to be trained, not found; ``plans`` where it
+    is to be trained as before.
     """
 
     data: str

@@ -20,13 +20,13 @@ WIDTHS = (16, 32, 64)
 
 
 def cifar_resnet(n: int, *, classes: int = 10, resolution: int = 32, name: str | None = None) -> Architecture:
-    """The residual network of 6n + 2 layers; any n from 1."""
+    """The residual network of 6n + 2 layers; any n from 1.  Raises ArchitectureError for numbers out of range."""
     stages = tuple(Stage(BasicResidual(width, 1 if width == 16 else 2, shortcut="padding"), n) for width in WIDTHS)
     return _cifar(name or f"cifar_resnet{6 * n + 2}", stages, classes, resolution)
 
 
 def cifar_plain(n: int, *, classes: int = 10, resolution: int = 32, name: str | None = None) -> Architecture:
-    """The same network without shortcuts."""
+    """The same network without shortcuts.  Raises ArchitectureError for numbers out of range."""
     stages = tuple(Stage(PlainPair(width, 1 if width == 16 else 2), n) for width in WIDTHS)
     return _cifar(name or f"cifar_plain{6 * n + 2}", stages, classes, resolution)
 

@@ -25,7 +25,10 @@ def densenet(
     resolution: int = 224,
     name: str = "densenet",
 ) -> Architecture:
-    """A DenseNet-BC with any depths and growth rate; the stem has twice the growth rate (section 3)."""
+    """A DenseNet-BC with any depths and growth rate; the stem has twice the growth rate (section 3).
+
+    Raises ArchitectureError for numbers out of range.
+    """
     transition = DenseTransition(compression)
     return Architecture(
         name=name,

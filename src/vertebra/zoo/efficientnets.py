@@ -38,7 +38,10 @@ def efficientnet(
     classes: int = 1000,
     name: str = "efficientnet",
 ) -> Architecture:
-    """An EfficientNet with any width and depth multiplier, meant for ``resolution`` pixels."""
+    """An EfficientNet with any width and depth multiplier, meant for ``resolution`` pixels.
+
+    Raises TransformError for multipliers out of range, ArchitectureError for other numbers that are.
+    """
     norm, silu = norm or Norm(), Act("silu")
     base = Architecture(
         name=name,

@@ -32,7 +32,10 @@ STAGES: tuple[tuple[int, int, int, int], ...] = (
 def mobilenet_v2(
     width: float = 1.0, *, classes: int = 1000, resolution: int = 224, name: str = "mobilenet_v2"
 ) -> Architecture:
-    """MobileNetV2 with any width multiplier; its last convolution keeps 1280 channels below 1 (section 6.1)."""
+    """MobileNetV2 with any width multiplier; its last convolution keeps 1280 channels below 1 (section 6.1).
+
+    Raises TransformError for a multiplier out of range, ArchitectureError for other numbers that are.
+    """
     relu6 = Act("relu6")
     base = Architecture(
         name=name,
