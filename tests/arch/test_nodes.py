@@ -220,11 +220,11 @@ def test_shapes_that_disagree_name_the_layer():
 
 
 def test_a_kind_named_twice_is_refused_where_it_is_read():
-    first = type("Twice", (Block,), {"__module__": "one"}, frozen=True)
-    second = type("Twice", (Block,), {"__module__": "two"}, frozen=True)
+    first = type("DoublyNamed", (Block,), {"__module__": "one"}, frozen=True)
+    second = type("DoublyNamed", (Block,), {"__module__": "two"}, frozen=True)
     with pytest.raises(ArchitectureError) as caught:
-        node_from_json('{"kind": "twice"}')
-    assert str(caught.value) == "$: 'twice' may be one.Twice and two.Twice; rename one"
+        node_from_json('{"kind": "doubly_named"}')
+    assert str(caught.value) == "$: 'doubly_named' may be one.DoublyNamed and two.DoublyNamed; rename one"
     assert node_from_json('{"kind": "act"}') == Act()
     del first, second
     gc.collect()  # or later tests would see them
