@@ -56,25 +56,22 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 # One thread for each worker: two workers with a pool each would fight over the cores.
-# In two runs: torch's training crashes in a process in which OpenVINO 2026.4 has run (seen with torch 2.13).
-ENGINE_TESTS := tests/engines tests/onnx
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 unit: $(STAMP)
-	$(PYTEST) $(ENGINE_TESTS:%=--ignore=%) $(PYTEST_ARGS)
-	$(PYTEST) $(ENGINE_TESTS) $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 unit-all: $(STAMP)
-	$(PYTEST) $(ENGINE_TESTS:%=--ignore=%) -m "slow or not slow" $(PYTEST_ARGS)
-	$(PYTEST) $(ENGINE_TESTS) -m "slow or not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "slow or not slow" $(PYTEST_ARGS)
 
 format: $(STAMP) ## Rewrite the sources in the house format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## Write the generated part of docs/: the JSON Schema of architectures.
+docs: $(STAMP) ## Write the generated part of docs/: the JSON Schema, the pages on the zoo, the drawings of blocks.
 	$(BIN)/vertebra schema > $(SCHEMA).tmp
 	mv $(SCHEMA).tmp $(SCHEMA)
+	$(BIN)/python docs/generate.py
 
 bench: $(STAMP) ## Run the benchmarks, one after the other; one alone: make bench BENCH=cost.
 	@for name in $(BENCH); do echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py; done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from vertebra.arch.blocks import MBConv
 from vertebra.arch.combinators import seq
 from vertebra.arch.primitives import Conv, GlobalPool, Linear
 from vertebra.data.preprocess import Preprocess
-from vertebra.engines.engine import Engine, available, cores
+from vertebra.data.threads import cores
+from vertebra.engines.engine import Engine, available
 from vertebra.engines.onnxruntime import OnnxRuntime
 from vertebra.engines.openvino import OpenVino
 from vertebra.errors import EngineError, MissingExtraError
@@ -144,3 +146,22 @@ def test_cores() -> None:
 
 def test_opset_is_read_by_both() -> None:
     assert onnx.load_model_from_string(SIZED).opset_import[0].version >= 18
+
+
+AFTER_TWO = """
+import os, signal, sys
+from vertebra.engines.openvino import OpenVino
+artifact = sys.stdin.buffer.read()
+first, second = OpenVino(artifact), OpenVino(artifact)
+del first
+del second
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_ctrl_c_after_several_networks_ran_on_openvino() -> None:
+    done = subprocess.run([sys.executable, "-c", AFTER_TWO], input=SIZED, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.decode().split()) == (0, ["stopped"])

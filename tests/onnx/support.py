@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import openvino
 import torch
 
 from vertebra.arch.architecture import Architecture, Stage
@@ -15,6 +14,7 @@ from vertebra.arch.combinators import seq
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Conv, GlobalPool, Linear
 from vertebra.arch.shapes import elements
+from vertebra.engines.openvino import core
 from vertebra.nn import build
 from vertebra.onnx.weights import weight_table
 
@@ -68,9 +68,9 @@ def on_onnxruntime(model: bytes) -> Callable[[np.ndarray], np.ndarray]:
 
 def on_openvino(model: bytes) -> Callable[[np.ndarray], np.ndarray]:
     """Any model of one input and one output, in float32."""
-    core = openvino.Core()
+    runtime = core()
     hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    request = core.compile_model(core.read_model(model), "CPU", hints).create_infer_request()
+    request = runtime.compile_model(runtime.read_model(model), "CPU", hints).create_infer_request()
     return lambda value: np.array(request.infer([value])[0])
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vertebra.bundle.bundle import BATCH, Bundle
 from vertebra.data.dataset import Dataset, Sample
+from vertebra.data.tally import Tally
 from vertebra.data.threads import Progress, each
 from vertebra.errors import DataError
 
@@ -54,12 +55,14 @@ def evaluate(
     samples = dataset.parts[chosen]
     truth = np.array([bundle.labels.index(dataset.classes[sample.label]) for sample in samples])
     predicted = predicted_probabilities(bundle, dataset, samples, progress=progress).argmax(axis=1)
-    results = []
-    for name in dataset.classes:
-        mine = truth == bundle.labels.index(name)
-        results.append(ClassResult(name, int(mine.sum()), int((predicted[mine] == truth[mine]).sum())))
-    correct = sum(one.correct for one in results)
-    return Evaluated(part=chosen, top1=correct / len(samples), n=len(samples), classes=tuple(results))
+    tally = Tally.of(truth, predicted, bundle.labels)
+    results = {
+        name: ClassResult(name, sum(row), correct)
+        for name, row, correct in zip(tally.classes, tally.confusion, tally.correct, strict=True)
+    }
+    return Evaluated(
+        part=chosen, top1=tally.top1, n=tally.n, classes=tuple(results[name] for name in dataset.classes)
+    )
 
 
 def predicted_probabilities(

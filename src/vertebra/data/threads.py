@@ -19,9 +19,10 @@ MOST_THREADS = 8
 
 
 def cores() -> int:
-    """How many threads are worth starting: the cores that this process may use, at most eight."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, MOST_THREADS)
+    """Cores that this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def each(
@@ -46,7 +47,7 @@ def each(
         return results
 
     done: list[Result] = []
-    with ThreadPoolExecutor(threads or cores(), thread_name_prefix="vertebra-data") as pool:
+    with ThreadPoolExecutor(threads or min(cores(), MOST_THREADS), thread_name_prefix="vertebra-data") as pool:
         futures: list[Future[list[Result]]] = []
         try:
             futures += [pool.submit(some, start) for start in range(0, len(items), CHUNK)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from vertebra.engines.engine import cores
+from vertebra.data.threads import cores
 
 CPUINFO = Path("/proc/cpuinfo")
 

@@ -25,6 +25,7 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("jinja2", "jinja2", "pages of the report"),
     ("scikit-learn", "sklearn", "the digits data set"),
     ("openvino", "openvino", "a second engine"),
+    ("huggingface_hub", "huggingface_hub", "pushing to the hub"),
 )
 
 

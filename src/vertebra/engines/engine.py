@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -36,14 +35,6 @@ class Engine(Protocol):
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities float32 [N, classes]; raises EngineError for pixels that the artifact does not take."""
         ...
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
 
 
 def check_pixels(pixels: NDArray[np.uint8], entry: str, size: int | None) -> NDArray[np.uint8]:

@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from vertebra.engines.engine import check_pixels, cores, first_line, signature
+from vertebra.data.threads import cores
+from vertebra.engines.engine import check_pixels, first_line, signature
 from vertebra.errors import EngineError
 
 

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vertebra.engines.engine import check_pixels, cores, first_line, signature
+from vertebra.data.threads import cores
+from vertebra.engines.engine import check_pixels, first_line, signature
 from vertebra.errors import EngineError, MissingExtraError
+
+
+def core() -> Any:
+    """The process's one OpenVINO core; raises MissingExtraError without openvino."""
+    try:
+        import openvino  # noqa: F401 - before the cache, so that a missing package is told every time
+    except ImportError:
+        raise MissingExtraError.of("openvino", "deploy") from None
+    return _core()
+
+
+@cache
+def _core() -> Any:
+    """Stays until the process ends.
+
+    A core of 2026.4 gives its thread a stack for signals, and puts the one before back when it goes.  Of two cores
+    that go in the order in which they came, the second puts the first one's back, whose memory is gone: the next
+    signal, Ctrl-C above all, ends the process with a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVino:
@@ -19,10 +43,6 @@ class OpenVino:
     """
 
     def __init__(self, artifact: str | os.PathLike[str] | bytes, threads: int | None = None) -> None:
-        try:
-            import openvino
-        except ImportError:
-            raise MissingExtraError.of("openvino", "deploy") from None
         what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
         # f32: by default OpenVINO computes in bf16 where the CPU has it, and probabilities move by 1e-2.
         hints = {
@@ -30,12 +50,10 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": str(threads or cores()),
         }
+        runtime = core()
         try:
-            core = openvino.Core()
-            model = (
-                core.read_model(model=artifact, weights=b"") if isinstance(artifact, bytes) else core.read_model(what)
-            )
-            compiled = core.compile_model(model, "CPU", hints)
+            reading = {"model": artifact, "weights": b""} if isinstance(artifact, bytes) else {"model": what}
+            compiled = runtime.compile_model(runtime.read_model(**reading), "CPU", hints)
         except Exception as error:  # RuntimeError, but also what its bindings let through
             raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
         inputs = [(one.any_name, _extents(one)) for one in compiled.inputs]
