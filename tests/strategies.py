@@ -10,23 +10,27 @@ from hypothesis import strategies as st
 
 from vertebra.arch import (
     Act,
+    AdaptivePool,
     Architecture,
     BasicResidual,
     Block,
     Bottleneck,
     Concat,
     Conv,
+    ConvNeXtBlock,
     ConvNormAct,
     DenseLayer,
     DenseTransition,
     Dropout,
     Gate,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     Initialisation,
     InvertedResidual,
     LayerScale,
     Linear,
+    LocalResponseNorm,
     MBConv,
     Node,
     Norm,
@@ -34,9 +38,13 @@ from vertebra.arch import (
     PadChannels,
     PlainPair,
     Pool,
+    PreactBasic,
+    PreactBottleneck,
     Primitive,
     Rounding,
+    SamePad,
     Seq,
+    Side,
     SqueezeExcite,
     Stage,
     Sum,
@@ -93,9 +101,14 @@ def leaves(draw: st.DrawFn) -> Primitive:
                 st.integers(1, 3),
                 st.sampled_from(("floor", "ceil")),
             ),
+            st.builds(Pool, st.sampled_from(("average", "padded_average")), st.just(kernel), either(st.integers(1, 4))),
             st.builds(GlobalPool, st.sampled_from(("average", "max"))),
+            st.builds(AdaptivePool, either(st.integers(1, 9))),
+            st.builds(LocalResponseNorm, st.integers(0, 4).map(lambda n: 2 * n + 1), st.floats(1e-6, 1)),
+            st.builds(GlobalResponseNorm, st.floats(1e-9, 1e-2)),
             st.builds(Linear, st.integers(1, 99), st.booleans()),
             st.builds(PadChannels, st.integers(1, 99)),
+            st.builds(SamePad, either(st.integers(1, 9)), either(st.integers(1, 4)), st.integers(1, 4)),
             st.builds(Dropout, SHARE),
             st.builds(LayerScale, st.floats(1e-9, 10)),
             st.just(Identity()),
@@ -123,14 +136,32 @@ def blocks(channels: int, stride: int = 1) -> st.SearchStrategy[Block]:
             st.sampled_from((0.25, 0.5)),
         ),
         st.builds(
-            BasicResidual, WIDTHS, st.just(stride), attention=attention, shortcut=st.just("projection"), norm=norms
+            BasicResidual,
+            WIDTHS,
+            st.just(stride),
+            attention=attention,
+            shortcut=st.sampled_from(("projection", "pooled_projection")),
+            norm=norms,
         ),
         st.builds(BasicResidual, wide, st.just(stride), shortcut=st.just("padding"), act=acts),
         st.builds(Bottleneck, WIDTHS.map(lambda out: 4 * out), st.just(stride), groups, attention=attention),
+        st.builds(PreactBasic, st.one_of(WIDTHS, st.just(channels)), st.just(stride), attention=attention, norm=norms),
+        st.builds(
+            PreactBottleneck,
+            WIDTHS.map(lambda out: 4 * out),
+            st.just(stride),
+            strided=st.sampled_from(("conv", "reduce")),
+            norm=norms,
+            act=acts,
+        ),
     ]
     if stride == 1:
         choices.append(st.builds(DenseLayer, st.integers(1, 8), st.integers(1, 4), norms, acts))
         choices.append(st.builds(SqueezeExcite, layer=st.sampled_from(("linear", "conv"))))
+        response = st.sampled_from((None, GlobalResponseNorm()))
+        choices.append(
+            st.builds(ConvNeXtBlock, ODD, st.sampled_from((1, 2.5, 4)), response=response, norm=norms, act=acts)
+        )
     else:
         choices.append(st.builds(DenseTransition, st.floats(0.25, 1), norms, acts, st.just(stride)))
     return st.one_of(choices)
@@ -148,15 +179,17 @@ def keepers(channels: int) -> st.SearchStrategy[Node]:
         groups=groups,
         bias=st.booleans(),
     )
-    pool = st.builds(Pool, st.sampled_from(("max", "average")), st.just(3), st.just(1), st.just(1))
+    pool = st.builds(Pool, st.sampled_from(("max", "average", "padded_average")), st.just(3), st.just(1), st.just(1))
+    spread = st.builds(Pool, st.just("average"), st.just(3), st.just(1), st.just(2), st.just(2))
     plain = st.sampled_from((Identity(), Dropout(0.1), LayerScale(0.5), SqueezeExcite(), InvertedResidual(channels)))
-    return st.one_of(conv, pool, norms, acts, plain)
+    energies = st.sampled_from((LocalResponseNorm(3, 0.1), GlobalResponseNorm()))
+    return st.one_of(conv, pool, spread, norms, acts, plain, energies)
 
 
 @st.composite
 def nodes(draw: st.DrawFn, channels: int, levels: int = 2) -> Node:
     """A node of any make that takes maps of ``channels`` and keeps their extents."""
-    kinds = ("keeper", "conv", "block") if levels == 0 else ("keeper", "block", "seq", "sum", "concat", "gate")
+    kinds = ("keeper", "conv", "block") if levels == 0 else ("keeper", "block", "seq", "sum", "concat", "gate", "side")
     match draw(st.sampled_from(kinds)):
         case "keeper":
             return draw(keepers(channels))
@@ -172,6 +205,9 @@ def nodes(draw: st.DrawFn, channels: int, levels: int = 2) -> Node:
             return Sum(tuple((name, seq(inner=child, fit=Conv(out))) for name, child in branches))
         case "concat":
             return Concat((*draw(_children(channels, levels, in_order=False)), ("input", Identity())))
+        case "side":
+            inner = draw(nodes(channels, levels - 1))
+            return Side((("beside", seq(inner=inner, pool=AdaptivePool(2), fc=Linear(3), tap=Tap("beside"))),))
         case _:
             inner = draw(nodes(channels, levels - 1))
             return Gate((("", seq(inner=inner, pool=GlobalPool(), fit=Conv(channels), act=Act("sigmoid"))),))

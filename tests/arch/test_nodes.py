@@ -10,6 +10,7 @@ import pytest
 
 from vertebra.arch import (
     Act,
+    AdaptivePool,
     Architecture,
     Block,
     Bottleneck,
@@ -17,8 +18,10 @@ from vertebra.arch import (
     ConvNormAct,
     Dropout,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     Linear,
+    LocalResponseNorm,
     Node,
     Norm,
     Pool,
@@ -33,8 +36,10 @@ from vertebra.arch import (
     node_from_json,
     replace,
     seq,
+    side,
 )
 from vertebra.arch.record import MAX_NESTING
+from vertebra.arch.spread import SpreadPool
 from vertebra.costs import cost
 from vertebra.errors import ArchitectureError, ShapeError
 
@@ -60,8 +65,12 @@ from vertebra.errors import ArchitectureError, ShapeError
         (lambda: Dropout(1), "Dropout.rate: expected float < 1.0, got 1"),
         (lambda: Pool("max", 3, 1, 2), "Pool.padding: 2 is more than half the window of 3"),
         (
-            lambda: Pool("average", 3, dilation=2),
-            "Pool.dilation: an average over a dilated window is not offered (allowed: 1)",
+            lambda: Pool("average", 3, dilation=2, rounding="ceil"),
+            "Pool.rounding: 'ceil' for an average over a dilated window (allowed: 'floor')",
+        ),
+        (
+            lambda: SpreadPool("max", 3, rounding="ceil", overhang=1),
+            "SpreadPool.rounding: 'ceil' with an overhang (allowed: 'floor')",
         ),
         (lambda: Tap("a b"), "Tap.name: expected str matching regex '^[A-Za-z0-9_]+$', got 'a b'"),
         (lambda: Bottleneck(2), "Bottleneck.out: 2 leaves no inner channels (allowed: a wider out or base_width)"),
@@ -82,6 +91,12 @@ from vertebra.errors import ArchitectureError, ShapeError
         (lambda: seq(seq(a=Act()), a=Act()), "Seq.children: names are used twice: a"),
         (lambda: seq(Act(), Act()), "Seq.children: names are used twice: the nameless one"),
         (lambda: gate(a=Act(), b=Act()), "Gate.children: expected one child, got 2"),
+        (lambda: side(a=Act(), b=Act()), "Side.children: expected one child, got 2"),
+        (
+            lambda: LocalResponseNorm(4),
+            "LocalResponseNorm.size: a neighbourhood of 4 channels has no middle (allowed: an odd number)",
+        ),
+        (lambda: AdaptivePool(0), "AdaptivePool.extent: expected int >= 1, got 0"),
         (lambda: Stage(Act(), 0), "Stage.depth: expected int >= 1, got 0"),
         (lambda: Stage(Stage(Act())), "Stage.block: expected Node, got Stage(block=Act())"),
         (lambda: Architecture("x", Act(), ()), "Architecture.stages: expected at least one stage"),
@@ -205,6 +220,8 @@ def test_shapes_that_disagree_name_the_layer():
             "a: Concat: branches give x (4, 8, 8), y (4, 4, 4) (allowed: equal extents)",
         ),
         (seq(a=gate(Conv(4))), "a: Gate: the input is (3, 8, 8), its factor (4, 8, 8) (allowed: the input's channels)"),
+        (seq(a=Linear(4), b=AdaptivePool(2)), "b: AdaptivePool: expected a map (C, H, W), got (4,)"),
+        (seq(a=Linear(4), b=GlobalResponseNorm()), "b: GlobalResponseNorm: expected a map (C, H, W), got (4,)"),
         (
             seq(a=GlobalPool(), b=Linear(4), c=Conv(4)),
             "c: expected a map (C, H, W), got (4,); put this layer before the pooling",

@@ -54,10 +54,7 @@ def test_copies_of_a_combinator_are_strided_once():
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (seq(conv=Conv(8, 3, 2, "same")), "stages.0.0.conv: padding 'same' with a stride or an even kernel"),
-        (seq(one=Conv(8, 1, 2), two=Conv(8, 2, 1, "same")), "stages.0.0.two: padding 'same' with a stride or an even"),
-        (seq(pool=Pool("max", 3, 2, rounding="ceil")), "stages.0.0.pool: a pool that rounds up cannot be dilated"),
-        (seq(pool=Pool("average", 2, 2)), "stages.0.0.pool: an average pool cannot be dilated"),
+        (seq(pool=Pool("max", 2, 2, 1, rounding="ceil")), "stages.0.0.pool: this pool rounds up and cannot be dilated"),
         (seq(conv=Conv(8, 3, (2, 1))), "stages.0.0.conv: a stride of 2x1 cannot become a dilation"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests import peers
 from tests.strategies import LEAST_RESOLUTION, architectures
-from vertebra.arch import Conv, Norm, Stage, layers, replace, to_json
+from vertebra.arch import Conv, Norm, Pool, Stage, layers, replace, to_json
 from vertebra.costs import cost
 from vertebra.errors import ArchitectureError, TransformError, VertebraError
 from vertebra.zoo import architecture, mobilenet_v2, names
@@ -257,9 +257,12 @@ def test_dilations_are_torchvisions(output_stride, flags):
     assert ours == theirs
 
 
-def test_an_average_pool_cannot_be_dilated():
-    with pytest.raises(TransformError, match="an average pool cannot be dilated; ask for a larger output stride"):
-        architecture("densenet121").with_output_stride(8)
+def test_average_pools_spread_too():
+    """DenseNet's transitions end in 2x2 averages."""
+    spread = architecture("densenet121").with_output_stride(8)
+    pools = [layer.node for layer in spread.layers() if layer.path.endswith("entry.pool")]
+    assert pools == [Pool("average", 2, 2), Pool("average", 2, 1), Pool("average", 2, 1, dilation=2)]
+    assert weights(spread) == weights(architecture("densenet121"))
 
 
 # -- any network --------------------------------------------------------------------------------------------------

@@ -11,12 +11,21 @@ from msgspec import Meta
 
 from vertebra.arch.combinators import Seq
 from vertebra.arch.encoding import canonical
-from vertebra.arch.expansion import Layer, along, expanded, layers
-from vertebra.arch.node import Combinator, Node, children_of
+from vertebra.arch.expansion import Layer, along, declared, expanded, layers, opened
+from vertebra.arch.initialisation import Initialisation
+from vertebra.arch.maps import Map, maps
+from vertebra.arch.node import Combinator, Node
 from vertebra.arch.plain import whole
 from vertebra.arch.primitives import Act, Function, Identity, Norm
 from vertebra.arch.record import Channels, Record, brief, replace
-from vertebra.arch.rewriting import Substitution, gates, last_linear, with_last_linear
+from vertebra.arch.rewriting import (
+    Substitution,
+    attention,
+    gates,
+    last_linear,
+    with_classes_aside,
+    with_last_linear,
+)
 from vertebra.arch.rounding import Rounding
 from vertebra.arch.scaling import MAX_NAME, multiplier, stage_scaled, suffixed, widened
 from vertebra.arch.shapes import Shape
@@ -29,16 +38,6 @@ OutputStride = Literal[8, 16, 32]
 MAX_RESOLUTION = 16_384
 TOP = ("stem", "stages")
 """What stands beside the children of the head."""
-
-
-class Initialisation(Record, frozen=True):
-    """How a family's paper starts its weights; gains 1, biases 0, LayerScale at its own start."""
-
-    conv: Literal["he_fan_out", "he_fan_in", "truncated_normal"] = "he_fan_out"
-    """``he_*``: normal with standard deviation sqrt(2 / fan) (He et al. 2015, equations 10 and 14), the fan of one
-    group; ``truncated_normal``: standard deviation 0.02, cut at 2 (ConvNeXt)."""
-    linear: Literal["uniform_fan_in", "uniform_fan_out", "normal", "truncated_normal"] = "uniform_fan_in"
-    """``uniform_*``: within 1 / sqrt(fan); ``normal``: standard deviation 0.01 (MobileNetV2)."""
 
 
 class Architecture(Record, frozen=True):
@@ -89,7 +88,7 @@ class Architecture(Record, frozen=True):
         top.
         """
         if self.output_stride is not None:
-            yield from _flat(self.tree())
+            yield from opened(self.tree())
             return
         yield "stem", self.stem
         for index, stage in enumerate(self.stages):
@@ -136,6 +135,10 @@ class Architecture(Record, frozen=True):
         for index, stage in enumerate(self.stages):
             yield f"stages.{index}", stage.block, stage.depth
 
+    def feature_info(self) -> tuple[Map, ...]:
+        """The map of each stride in order: where it stands, its channels, stride and receptive field."""
+        return maps(self.nodes(), self.channels)
+
     @property
     def reduction(self) -> int:
         """The total stride from the image to the last map: 32 for most ImageNet families."""
@@ -161,24 +164,26 @@ class Architecture(Record, frozen=True):
         if (width, depth, resolution) == (1, 1, 1):
             return self
         head = widened(self.head, self.rounding, max(width, self.rounding.head_floor))
-        return replace(
+        scaled = replace(
             self,
             name=suffixed(self.name, width, depth, resolution),
             stem=widened(self.stem, self.rounding, width),
             stages=tuple(stage_scaled(stage, self.rounding, width, depth) for stage in self.stages),
-            head=head if self.classes is None else with_last_linear(head, self.classes),
+            head=head,
             resolution=max(1, math.floor(self.resolution * resolution + 0.5)),
         )
+        return scaled if self.classes is None else scaled.with_classes(self.classes)
 
     def with_resolution(self, resolution: int) -> Self:
         """Meant for another side, in pixels."""
         return replace(self, resolution=self.shape_at(resolution)[1])
 
     def with_classes(self, classes: int) -> Self:
-        """Another number of classes: the last Linear of the head."""
+        """Another number of classes: the last Linear of the head, and the auxiliary heads in the stages."""
         if self.classes is None:
             raise TransformError(f"{self.name} has no classifier", remedy="give it a head with a Linear")
-        return replace(self, head=with_last_linear(self.head, classes))
+        stages = tuple(stage.changed(lambda node: with_classes_aside(node, classes)) for stage in self.stages)
+        return replace(self, stages=stages, head=with_last_linear(self.head, classes))
 
     def without_head(self) -> Self:
         """The backbone alone: its output is the last map."""
@@ -204,7 +209,7 @@ class Architecture(Record, frozen=True):
             raise TransformError(f"unknown normalisation {brief(method)}", allowed=", ".join(known))
         norm = known[method]
         keep = Substitution(Norm, lambda old: replace(norm, eps=old.eps, momentum=old.momentum))
-        return self._substituted(keep, "normalisation")
+        return self._substituted(keep, "normalisation to change")
 
     def with_activation(self, function: Function) -> Self:
         """Every activation but the gates of attention by another function; raises TransformError where there is
@@ -213,13 +218,21 @@ class Architecture(Record, frozen=True):
         A gate is known by its place: a block's field ``gate``, or the last activation within a Gate.
         """
         act = Act(function)
-        return self._substituted(Substitution(Act, lambda old: act, spare=gates), "activation")
+        return self._substituted(Substitution(Act, lambda old: act, spare=gates), "activation to change")
+
+    def with_se(self, reduction: float = 16) -> Self:
+        """Squeeze-and-excitation on every block that can carry it, channels / ``reduction`` wide (Hu et al. 2018).
+
+        Attention that is there keeps its make.  Raises TransformError where no block has a field ``attention``, and for
+        a reduction below 1.
+        """
+        return self._substituted(attention(reduction), "block that can carry attention")
 
     def with_output_stride(self, output_stride: OutputStride) -> Self:
         """Strides beyond this one become dilations; weights and their names stay.
 
-        Raises TransformError for another stride, and, with the layer's path, where a layer cannot be dilated: an
-        average pool, one that rounds up, a stride under padding ``"same"``.
+        Raises TransformError for another stride, and, with the layer's path, where a layer cannot be dilated: a pool
+        that rounds up by more than its window.
         """
         if output_stride not in (8, 16, 32):
             raise TransformError(f"an output stride of {output_stride!r}", allowed="8, 16, 32")
@@ -247,22 +260,15 @@ class Architecture(Record, frozen=True):
             block, total = reduced(stage.block, total, factor)
             stages.append(replace(stage, block=block, entry=entry))
         changed = replace(self, stem=stem, stages=tuple(stages))
-        if total > factor or _weight_names(changed) != _weight_names(self):
+        if total > factor or list(declared(changed.layers())) != list(declared(self.layers())):
             raise TransformError(f"{self.name} cannot shrink images by {factor} alone and keep its weights")
         return changed
 
     def _substituted(self, substitution: Substitution[Any], what: str) -> Self:
-        stages = tuple(
-            replace(
-                stage,
-                block=substitution.within(stage.block),
-                entry=stage.entry and substitution.within(stage.entry),
-            )
-            for stage in self.stages
-        )
+        stages = tuple(stage.changed(substitution.within) for stage in self.stages)
         stem, head = substitution.within(self.stem), substitution.within(self.head)
         if not substitution.seen:
-            raise TransformError(f"{self.name} has no {what} to change", remedy="choose a family that has one")
+            raise TransformError(f"{self.name} has no {what}", remedy="choose a family that has one")
         return replace(self, stem=stem, stages=stages, head=head)
 
 
@@ -273,25 +279,6 @@ def _tree(arch: Architecture) -> Node:
     whole = Seq((("stem", plain.stem), ("stages", Seq(stages)), ("", plain.head)))
     tree = expanded(whole, arch.channels)
     return tree if arch.output_stride is None else dilated(tree, arch.output_stride)
-
-
-def _flat(tree: Node) -> Iterator[tuple[str, Node]]:
-    """(path, node) pairs of a whole expanded tree, its stages opened."""
-    for name, part in children_of(tree):
-        if name != "stages":
-            yield name, part
-            continue
-        for index, stage in children_of(part):
-            for position, node in children_of(stage):
-                yield f"stages.{index}.{position}", node
-
-
-def _weight_names(arch: Architecture) -> list[tuple[str, tuple[int, ...]]]:
-    return [
-        (f"{layer.path}.{weight.name}", weight.shape)
-        for layer in arch.layers()
-        for weight in layer.node.weights(layer.enters)
-    ]
 
 
 __all__ = ["MAX_RESOLUTION", "Architecture", "Initialisation", "OutputStride", "Stage"]

@@ -1,11 +1,11 @@
-"""How nodes are put together: one after the other, added, concatenated, or as a gate."""
+"""How nodes are put together: one after the other, added, concatenated, as a gate, or beside."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from vertebra.arch.node import Combinator, Node, output_of
-from vertebra.arch.shapes import Shape
+from vertebra.arch.shapes import UNKNOWN, Shape
 from vertebra.errors import ShapeError
 
 
@@ -54,6 +54,34 @@ class Gate(Combinator, frozen=True):
         return shape
 
 
+class Side(Combinator, frozen=True):
+    """The input passes unchanged; its one child runs beside it for the sake of the taps in it: an auxiliary head
+    (Szegedy et al. 2015, section 5).
+
+    At inference it does not run: its parameters count, its operations do not, and no resolution is too small for it.
+    """
+
+    def check(self) -> None:
+        super().check()
+        if len(self.children) != 1:
+            raise self.fault("children", f"expected one child, got {len(self.children)}")
+
+    def output(self, shape: Shape) -> Shape:
+        return shape
+
+    def joined(self, shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        return shape
+
+    def entering(self, shape: Shape) -> Shape:
+        """The shape that its child is looked at with: extents are left UNKNOWN where the map is too small for it."""
+        ((_, child),) = self.children
+        try:
+            child.output(shape)
+        except ShapeError:
+            return (shape[0], *(UNKNOWN for _ in shape[1:]))
+        return shape
+
+
 def _listed(node: Combinator, shapes: Sequence[Shape]) -> str:
     return ", ".join(f"{name or 'body'} {shape}" for (name, _), shape in zip(node.children, shapes, strict=True))
 
@@ -82,4 +110,9 @@ def gate(*nameless: Node, **named: Node) -> Gate:
     return Gate(_children(nameless, named))
 
 
-__all__ = ["Concat", "Gate", "Seq", "Sum", "add", "concat", "gate", "seq"]
+def side(*nameless: Node, **named: Node) -> Side:
+    """A body beside the way, for its taps: ``side(aux1=seq(pool=GlobalPool(), fc=Linear(1000), tap=Tap("aux1")))``."""
+    return Side(_children(nameless, named))
+
+
+__all__ = ["Concat", "Gate", "Seq", "Side", "Sum", "add", "concat", "gate", "seq", "side"]

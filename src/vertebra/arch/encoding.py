@@ -35,14 +35,18 @@ def to_data(value: Any, *, defaults: bool = False) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """The one JSON text of a value: every field written, in order, without spaces.  Hashes are taken of it."""
+    """The one JSON text of a value, in order, without spaces.  Hashes are taken of it.
+
+    Fields at their default are left out, so that a field which a node gains later moves no hash.  So a primitive's
+    default never changes.
+    """
     return msgspec.json.encode(_texts(value))
 
 
 def _texts(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_texts(item) for item in value]
-    return _text(value) if isinstance(value, Combinator) else to_data(value, defaults=True)
+    return _text(value) if isinstance(value, Combinator) else to_data(value)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -52,5 +56,5 @@ def _text(node: Combinator) -> msgspec.Raw:
     for field in fields_of(type(node)):
         item = getattr(node, field.name)
         named = {name: _texts(child) for name, child in item} if field.named else None
-        data[field.name] = to_data(item, defaults=True) if named is None else named
+        data[field.name] = to_data(item) if named is None else named
     return msgspec.Raw(msgspec.json.encode(data))

@@ -8,8 +8,8 @@ from typing import cast
 
 import msgspec
 
-from vertebra.arch.combinators import Seq
-from vertebra.arch.node import Block, Combinator, Node, Primitive, endless, expand
+from vertebra.arch.combinators import Seq, Side
+from vertebra.arch.node import Block, Combinator, Node, Primitive, Weight, children_of, endless, expand
 from vertebra.arch.record import MAX_NESTING, replace
 from vertebra.arch.shapes import UNKNOWN, Shape
 from vertebra.errors import ArchitectureError, ShapeError
@@ -38,6 +38,7 @@ def _expanded(node: Node, shape: Shape) -> Node:
     node = unblocked(node, shape[0])
     if not isinstance(node, Combinator):
         return node
+    shape = node.entering(shape) if isinstance(node, Side) else shape
     children = []
     for name, child in node.children:
         children.append((name, _expanded(child, shape)))
@@ -56,6 +57,7 @@ def segments(node: Node, shape: Shape) -> Iterator[str]:
     node = unblocked(node, shape[0])
     if not isinstance(node, Combinator):
         return
+    shape = node.entering(shape) if isinstance(node, Side) else shape
     for name, child in node.children:
         if name:
             yield name
@@ -87,12 +89,16 @@ def check_segments(node: Node, shape: Shape, taken: Iterable[str] = ()) -> None:
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """One primitive where it stands: its path, and the shapes that enter and leave it."""
+    """One primitive where it stands: its path, and the shapes that enter and leave it.
+
+    ``aside``: it stands in a Side, so it does not run at inference.
+    """
 
     path: str
     node: Primitive
     enters: Shape
     leaves: Shape
+    aside: bool = False
 
 
 def layers(node: Node, shape: Shape, path: str = "") -> Iterator[Layer]:
@@ -105,16 +111,18 @@ def layers(node: Node, shape: Shape, path: str = "") -> Iterator[Layer]:
         raise endless(node) from None
 
 
-def _layers(node: Node, shape: Shape, path: str) -> Generator[Layer, None, Shape]:
+def _layers(node: Node, shape: Shape, path: str, aside: bool = False) -> Generator[Layer, None, Shape]:
     node = unblocked(node, shape[0])
     try:
         if not isinstance(node, Combinator):
             leaves = node.output(shape)
-            yield Layer(path, cast(Primitive, node), shape, leaves)
+            yield Layer(path, cast(Primitive, node), shape, leaves, aside)
             return leaves
         inside, shapes = shape, []
+        if isinstance(node, Side):
+            inside, aside = node.entering(shape), True
         for name, child in node.children:
-            shapes.append((yield from _layers(child, inside, joined(path, name))))
+            shapes.append((yield from _layers(child, inside, joined(path, name), aside)))
             inside = shapes[-1] if isinstance(node, Seq) else shape
         return node.joined(shape, shapes)
     except ShapeError as error:
@@ -130,6 +138,24 @@ def along(nodes: Iterable[tuple[str, Node]], shape: Shape) -> Iterator[tuple[str
             raise error.at(f"{path}." if error.where and path else path) from None
         yield path, node, shape, leaves
         shape = leaves
+
+
+def declared(walk: Iterable[Layer]) -> Iterator[tuple[str, Weight]]:
+    """The name in ``state_dict`` and the declaration of each tensor of these layers."""
+    for layer in walk:
+        for weight in layer.node.weights(layer.enters):
+            yield joined(layer.path, weight.name), weight
+
+
+def opened(tree: Node) -> Iterator[tuple[str, Node]]:
+    """(path, node) pairs of a whole expanded tree: its stem, what its stages hold, its head."""
+    for name, part in children_of(tree):
+        if name != "stages":
+            yield name, part
+            continue
+        for index, stage in children_of(part):
+            for position, node in children_of(stage):
+                yield f"stages.{index}.{position}", node
 
 
 def joined(path: str, name: str) -> str:

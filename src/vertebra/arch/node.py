@@ -27,6 +27,8 @@ class Weight(msgspec.Struct, frozen=True):
     name: str
     shape: tuple[int, ...]
     role: Role
+    start: float | None = None
+    """The value that it starts at, where its role does not say."""
 
     @property
     def learned(self) -> bool:

@@ -87,12 +87,13 @@ class Act(Primitive, frozen=True):
 
 
 class Pool(Primitive, frozen=True):
-    """Maximum or average over windows: (C, H, W) -> (C, H', W').  Padding takes no part in either.
+    """Maximum or average over windows: (C, H, W) -> (C, H', W').
 
-    ``rounding="ceil"`` is torch's ``ceil_mode``.  A kernel of 1 subsamples.
+    Padding takes no part in ``max`` and ``average``; ``padded_average`` counts its zeros (torch's
+    ``count_include_pad``; Inception v3).  ``rounding="ceil"`` is torch's ``ceil_mode``.  A kernel of 1 subsamples.
     """
 
-    method: Literal["max", "average"] = "max"
+    method: Literal["max", "average", "padded_average"] = "max"
     kernel: Kernel = 2
     stride: Kernel = 2
     padding: Natural | tuple[Natural, Natural] = 0
@@ -105,14 +106,19 @@ class Pool(Primitive, frozen=True):
                 raise self.fault("padding", f"{self.padding} is more than half the window of {kernel}")
             if 2 * padding > kernel and self.rounding == "ceil":
                 raise self.fault("rounding", "'ceil' with more padding than half the kernel", allowed="'floor'")
-        if self.method == "average" and pair(self.dilation) != (1, 1):
-            raise self.fault("dilation", "an average over a dilated window is not offered", allowed="1")
+        if self.method != "max" and self.rounding == "ceil" and pair(self.dilation) != (1, 1):
+            raise self.fault("rounding", "'ceil' for an average over a dilated window", allowed="'floor'")
 
     def output(self, shape: Shape) -> Shape:
         return (shape[0], *windowed(shape, self.kernel, self.stride, self.padding, self.dilation, self.rounding))
 
     def steps(self) -> tuple[Step, Step]:
         return steps_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding)
+
+    @property
+    def over(self) -> tuple[int, int]:
+        """Rows and columns after the map and its padding that windows may reach over; they take no part."""
+        return (0, 0)
 
 
 class GlobalPool(Primitive, frozen=True):
@@ -121,9 +127,26 @@ class GlobalPool(Primitive, frozen=True):
     method: Literal["average", "max"] = "average"
 
     def output(self, shape: Shape) -> Shape:
-        if not is_map(shape):
-            raise ShapeError(f"GlobalPool: expected a map (C, H, W), got {shape}")
-        return (shape[0], 1, 1)
+        return (_map(self, shape)[0], 1, 1)
+
+
+class AdaptivePool(Primitive, frozen=True):
+    """Average to a fixed number of rows and columns: (C, H, W) -> (C, rows, columns).
+
+    Windows divide the map as evenly as they can and overlap where it does not divide: torch's ``AdaptiveAvgPool2d``.
+    So AlexNet (6) and VGG (7) take any resolution.  ``larger="keep"`` leaves those of a map's extents that are larger
+    as they are.
+    """
+
+    extent: Kernel = 7
+    larger: Literal["average", "keep"] = "average"
+
+    def output(self, shape: Shape) -> Shape:
+        channels, *extents = _map(self, shape)
+        if self.larger == "average":
+            return (channels, *pair(self.extent))
+        kept = (size and max(size, least) for size, least in zip(extents, pair(self.extent), strict=True))
+        return (channels, *kept)
 
 
 class Linear(Primitive, frozen=True):
@@ -170,7 +193,50 @@ class LayerScale(Primitive, frozen=True):
     start: Ratio = 1e-6
 
     def weights(self, shape: Shape) -> tuple[Weight, ...]:
-        return (Weight("gamma", (shape[0],), "gain"),)
+        return (Weight("gamma", (shape[0],), "gain", start=self.start),)
+
+
+class LocalResponseNorm(Primitive, frozen=True):
+    """Each value over a power of the energy of its neighbouring channels (Krizhevsky et al. 2012, section 3.3).
+
+    ``x_i / (k + alpha * sum of x_j squared over size channels around i) ** beta``.  torch's and ONNX's ``alpha`` are
+    this one times ``size``.
+    """
+
+    size: Positive = 5
+    """Channels, odd."""
+    alpha: Ratio = 1e-4
+    beta: Ratio = 0.75
+    k: Ratio = 2.0
+
+    def check(self) -> None:
+        if self.size % 2 == 0:  # torch and ONNX put the channel that is left over on different sides
+            raise self.fault("size", f"a neighbourhood of {self.size} channels has no middle", allowed="an odd number")
+
+    def output(self, shape: Shape) -> Shape:
+        return _map(self, shape)
+
+    def steps(self) -> tuple[Step, Step]:
+        return KEEP, KEEP
+
+
+class GlobalResponseNorm(Primitive, frozen=True):
+    """Each channel by its share of the map's energy (Woo et al. 2023, ConvNeXt V2, equations 1 to 3, algorithm 1).
+
+    ``gamma * (x * n) + beta + x``, where n is the L2 norm of the channel over all positions, divided by the mean of
+    these norms over channels plus ``eps``.  Both tensors start at 0.
+    """
+
+    eps: Annotated[float, Meta(gt=0, lt=1)] = 1e-6
+
+    def output(self, shape: Shape) -> Shape:
+        return _map(self, shape)
+
+    def steps(self) -> tuple[Step, Step]:
+        return KEEP, KEEP
+
+    def weights(self, shape: Shape) -> tuple[Weight, ...]:
+        return (Weight("gamma", (shape[0],), "gain", start=0.0), Weight("beta", (shape[0],), "bias"))
 
 
 class Identity(Primitive, frozen=True):
@@ -183,14 +249,24 @@ class Tap(Primitive, frozen=True):
     name: Annotated[str, Meta(pattern="^[A-Za-z0-9_]+$", max_length=64)]
 
 
+def _map(node: Primitive, shape: Shape) -> Shape:
+    """The shape, which must be a map's."""
+    if not is_map(shape):
+        raise ShapeError(f"{type(node).__name__}: expected a map (C, H, W), got {shape}")
+    return shape
+
+
 __all__ = [
     "Act",
+    "AdaptivePool",
     "Conv",
     "Dropout",
     "GlobalPool",
+    "GlobalResponseNorm",
     "Identity",
     "LayerScale",
     "Linear",
+    "LocalResponseNorm",
     "Norm",
     "PadChannels",
     "Pool",

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from vertebra.arch.combinators import Gate
-from vertebra.arch.node import Block, Node
+from vertebra.arch.blocks.squeeze import SqueezeExcite
+from vertebra.arch.combinators import Gate, Side
+from vertebra.arch.node import Block, Node, kinds
 from vertebra.arch.primitives import Act, Linear
-from vertebra.arch.record import fields_of, records_in, replace
+from vertebra.arch.record import brief, fields_of, records_in, replace
+from vertebra.errors import TransformError
 
 
 def rewritten(node: Node, change: Callable[[Node], Node]) -> Node:
@@ -42,13 +44,16 @@ N = TypeVar("N", bound=Node)
 
 
 class Substitution(Generic[N]):
-    """A change of every node of one kind, which counts what it changed.
+    """A change of every node of one kind (or of some), which counts what it changed.
 
     ``spare`` says which of a tree's nodes of that kind stay, by their places among them.
     """
 
     def __init__(
-        self, kind: type[N], change: Callable[[N], Node], spare: Callable[[Node], Collection[int]] = lambda tree: ()
+        self,
+        kind: type[N] | tuple[type[N], ...],
+        change: Callable[[N], Node],
+        spare: Callable[[Node], Collection[int]] = lambda tree: (),
     ) -> None:
         self.kind = kind
         self.change = change
@@ -66,6 +71,36 @@ class Substitution(Generic[N]):
             return self.change(node)
 
         return rewritten(tree, one)
+
+
+def attention(reduction: float) -> Substitution[Any]:
+    """Squeeze-and-excitation for every block that has a field ``attention``; raises TransformError for a reduction
+    below 1.
+    """
+    if isinstance(reduction, bool) or not isinstance(reduction, int | float) or not 1 <= reduction <= 1 << 16:
+        small = isinstance(reduction, float) and 0 < reduction < 1
+        raise TransformError(
+            f"a reduction by {brief(reduction)}",
+            allowed="a number from 1 to 65536",
+            remedy=f"for a ratio of {reduction} give {1 / reduction:g}" if small else None,
+        )
+
+    def change(block: Any) -> Node:
+        old = block.attention
+        new = SqueezeExcite(reduction) if old is None else replace(old, reduction=reduction, squeeze=None)
+        changed: Node = replace(block, attention=new)
+        return changed
+
+    return Substitution(_carriers(), change)
+
+
+def _carriers() -> tuple[type[Node], ...]:
+    """The blocks that take attention, a user's own among them."""
+    return tuple(
+        cls
+        for cls in kinds().values()
+        if any(field.name == "attention" and field.record is SqueezeExcite for field in fields_of(cls))
+    )
 
 
 def gates(tree: Node) -> frozenset[int]:
@@ -112,6 +147,25 @@ def with_last_linear(head: Node, classes: int) -> Node:
         return node if left else replace(node, out=classes)
 
     return rewritten(head, change)
+
+
+@lru_cache(maxsize=1 << 14)
+def with_classes_aside(node: Node, classes: int) -> Node:
+    """The node with another number of classes for the auxiliary heads in it: in each Side, the field ``classes`` of its
+    blocks and the last Linear.
+    """
+
+    def inside(one: Node) -> Node:
+        named = isinstance(one, Block) and any(field.name == "classes" for field in fields_of(type(one)))
+        return replace(one, classes=classes) if named else one
+
+    def change(one: Node) -> Node:
+        if not isinstance(one, Side):
+            return one
+        body = rewritten(one, inside)
+        return body if last_linear(body) is None else with_last_linear(body, classes)
+
+    return rewritten(node, change)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -62,6 +62,14 @@ def same_pads(size: int, span: int, stride: int, most: Callable[[int, int], int]
     return (total // 2, total - total // 2)
 
 
+def spread_pads(
+    size: int, kernel: int, taken: int, spacing: int, most: Callable[[int, int], int] = max
+) -> tuple[int, int]:
+    """``SAME`` for a window with stride ``taken`` on every ``spacing``-th value, spread so far that nothing is lost."""
+    before = spacing * same_pads(-(-size // spacing), kernel, taken, most)[0]
+    return before, spacing * (kernel - 1) - before
+
+
 class Step(NamedTuple):
     """What a sliding window does to one dimension: ``size`` becomes ``(size + slack) // stride + 1``."""
 

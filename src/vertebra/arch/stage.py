@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Self
 
 from vertebra.arch.node import Node
-from vertebra.arch.record import Depth, Record
+from vertebra.arch.record import Depth, Record, replace
 from vertebra.arch.strides import without_stride
 
 
@@ -33,3 +34,8 @@ class Stage(Record, frozen=True):
     def rest(self) -> Node:
         """The block as it stands from the second copy on: with stride 1."""
         return without_stride(self.block)
+
+    def changed(self, change: Callable[[Node], Node]) -> Self:
+        """The stage with its block and its entry changed."""
+        block, entry = change(self.block), self.entry and change(self.entry)
+        return self if (block, entry) == (self.block, self.entry) else replace(self, block=block, entry=entry)

@@ -11,7 +11,7 @@ from vertebra.arch.node import Block, Node
 from vertebra.arch.primitives import Act, Identity, Norm, PadChannels, Pool
 from vertebra.arch.record import Channels, Kernel, Positive
 
-Shortcut = Literal["projection", "padding"]
+Shortcut = Literal["projection", "pooled_projection", "padding"]
 
 
 class BasicResidual(Block, frozen=True):
@@ -22,8 +22,9 @@ class BasicResidual(Block, frozen=True):
         x -+-> conv1 3x3/s -> conv2 3x3 -> (attention) -> + -> act -> out
            +-> shortcut ---------------------------------/
 
-    The shortcut is the identity where shapes agree.  Else it is a strided 1x1 convolution (``"projection"``, option B)
-    or every ``stride``-th value with zeros for the new channels (``"padding"``, option A, section 4.2).
+    The shortcut is the identity where shapes agree.  Else it is a strided 1x1 convolution (``"projection"``, option B),
+    an average over ``stride`` x ``stride`` values before a 1x1 convolution (``"pooled_projection"``: He et al. 2019,
+    figure 2c), or every ``stride``-th value with zeros for the new channels (``"padding"``, option A, section 4.2).
     """
 
     out: Channels
@@ -113,4 +114,8 @@ def _shortcut(kind: Shortcut, channels: int, out: int, stride: int, norm: Norm) 
         return Identity()
     if kind == "projection":
         return ConvNormAct(out, 1, stride, norm=norm, act=None)
+    if kind == "pooled_projection":
+        project = ConvNormAct(out, norm=norm, act=None)
+        pool = Pool("average", stride, stride, rounding="ceil")
+        return project if stride == 1 else Seq((("pool", pool), ("", project)))
     return seq(subsample=Pool("max", 1, stride), pad=PadChannels(out))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from vertebra.arch.combinators import gate, seq
 from vertebra.arch.node import Block, Node
 from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear
-from vertebra.arch.record import Channels, Ratio
+from vertebra.arch.record import Channels, Positive, Ratio
+from vertebra.arch.rounding import round_channels
 
 
 class SqueezeExcite(Block, frozen=True):
@@ -20,7 +23,7 @@ class SqueezeExcite(Block, frozen=True):
 
     ``layer="linear"`` is the paper's, two fully connected layers without bias; ``"conv"`` is MobileNetV3's and
     EfficientNet's, 1x1 convolutions with bias.  ``squeeze`` states the narrow width; else it is ``max(1, int(C /
-    reduction))``.
+    reduction))``, or with a ``divisor`` above 1 ``round_channels(C / reduction, divisor, guard)``.
     """
 
     reduction: Ratio = 16
@@ -28,9 +31,11 @@ class SqueezeExcite(Block, frozen=True):
     layer: Literal["linear", "conv"] = "linear"
     act: Act = Act()
     gate: Act = Act("sigmoid")
+    divisor: Positive = 1
+    guard: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
     def layers(self, channels: int) -> Node:
-        narrow = self.squeeze or max(1, int(channels / self.reduction))
+        narrow = self.narrow(channels)
         return gate(
             seq(
                 pool=GlobalPool(),
@@ -40,6 +45,14 @@ class SqueezeExcite(Block, frozen=True):
                 gate=self.gate,
             )
         )
+
+    def narrow(self, channels: int) -> int:
+        """The width between the two layers."""
+        if self.squeeze is not None:
+            return self.squeeze
+        if self.divisor > 1:
+            return round_channels(channels / self.reduction, self.divisor, self.guard)
+        return max(1, int(channels / self.reduction))
 
     def _layer(self, out: int) -> Node:
         return Linear(out, bias=False) if self.layer == "linear" else Conv(out, bias=True)
