@@ -91,12 +91,11 @@ def agrees(of, shape) -> None:
     costs = cost(of, resolution=shape[1], channels=shape[0])
     tree = of.tree() if isinstance(of, Architecture) else of
     params = macs = activations = 0
-    leaves = shape
     for layer in layers(tree, shape):
-        leaves = layer.leaves
         positions = 1
-        for extent in leaves[1:]:
+        for extent in layer.leaves[1:]:
             positions *= extent
+        positions = 0 if layer.aside else positions  # what stands beside the way does not run
         for weight in layer.node.weights(layer.enters):
             count = 1
             for extent in weight.shape:

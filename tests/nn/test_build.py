@@ -20,6 +20,7 @@ from vertebra.arch.primitives import (
     Conv,
     Dropout,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     LayerScale,
     Linear,
@@ -117,6 +118,7 @@ class TestNameless:
             (Norm("layer2d"), ["weight", "bias"]),
             (Norm(), ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]),
             (LayerScale(0.5), ["gamma"]),
+            (GlobalResponseNorm(), ["gamma", "beta"]),
         ],
     )
     def test_primitive_with_weights(self, primitive, names):
@@ -341,35 +343,6 @@ class TestOptions:
         before = conv.weight.clone()
         conv.reset_parameters()
         assert not torch.equal(before, conv.weight)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
-def test_output_stride_keeps_the_values_at_kept_positions(name):
-    """Chen et al. 2017, section 3.1: dilation computes the same responses on a finer grid."""
-    arch = architecture(name).without_head()
-    net = randomised(build(arch)).eval()
-    x = images(1, 3, 64, 64)
-    with torch.inference_mode():
-        coarse = net(x)
-        for output_stride in (8, 16):
-            fine = build(arch.with_output_stride(output_stride)).eval()
-            fine.load_state_dict(net.state_dict())
-            step = 32 // output_stride
-            torch.testing.assert_close(fine(x)[:, :, ::step, ::step], coarse, rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("output_stride", [8, 16])
-def test_even_kernels_spread_too(output_stride):
-    """Half an even kernel is no whole number of dilated pixels: the padding is written out."""
-    nodes = (Conv(6, 2, 2), Conv(6, 4, 1), Conv(6, (2, 3), 2), Conv(6, 2), Pool("max", 3, 2, 1), Conv(6, 1, 1, "same"))
-    arch = Architecture("even", seq(a=Conv(6, 3, 4), b=Act()), tuple(Stage(node) for node in nodes), resolution=61)
-    net = build(arch).eval()
-    fine = build(arch.with_output_stride(output_stride)).eval()
-    fine.load_state_dict(net.state_dict())
-    x = images(1, 3, 61, 64)
-    with torch.inference_mode():
-        coarse, step = net(x), 32 // output_stride
-        torch.testing.assert_close(fine(x)[:, :, ::step, ::step], coarse, rtol=1e-4, atol=1e-5)
 
 
 def test_bottleneck_alone():

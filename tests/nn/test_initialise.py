@@ -12,7 +12,7 @@ from tests.nn.helpers import tiny
 from vertebra.arch.architecture import Initialisation, Stage
 from vertebra.arch.blocks import ConvNormAct
 from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import Conv, GlobalPool, LayerScale, Linear
+from vertebra.arch.primitives import Conv, GlobalPool, GlobalResponseNorm, LayerScale, Linear
 from vertebra.nn import build
 from vertebra.nn.initialise import KERNELS, fans
 
@@ -78,6 +78,8 @@ def test_gains_biases_and_statistics():
     assert not norm.running_mean.any() and torch.equal(norm.running_var, torch.ones(64))
     assert norm.num_batches_tracked.item() == 0
     assert torch.equal(net.stages[0][0].scale.gamma, torch.full((256,), 0.1))
+    energies = build(GlobalResponseNorm(), channels=4)
+    assert not energies.gamma.any() and not energies.beta.any()  # Woo et al. 2023: the identity at first
 
 
 def test_seed_decides_and_the_global_generator_does_not():

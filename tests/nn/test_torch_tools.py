@@ -8,9 +8,26 @@ import torch
 from tests.nn.helpers import images, randomised, tiny
 from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks import ConvNormAct, DenseLayer, MBConv, SqueezeExcite
-from vertebra.arch.combinators import add, gate, seq
-from vertebra.arch.primitives import Act, Conv, GlobalPool, Identity, LayerScale, Linear, Norm, PadChannels, Tap
-from vertebra.nn import build, features
+from vertebra.arch.combinators import add, gate, seq, side
+from vertebra.arch.primitives import (
+    Act,
+    AdaptivePool,
+    Conv,
+    GlobalPool,
+    GlobalResponseNorm,
+    Identity,
+    LayerScale,
+    Linear,
+    LocalResponseNorm,
+    Norm,
+    PadChannels,
+    Pool,
+    Tap,
+)
+from vertebra.arch.spread import SamePad
+from vertebra.nn import build, embeddings, features
+
+AUXILIARY = seq(pool=AdaptivePool(2), fc=Linear(3), tap=Tap("aux"))
 
 
 def everything() -> Architecture:
@@ -22,6 +39,9 @@ def everything() -> Architecture:
             Stage(MBConv(8, 1, expansion=2), 2),
             Stage(DenseLayer(4), 2, entry=Conv(8, 3, 2, "same")),
             Stage(add(Conv(16, 3), shortcut=Identity())),
+            Stage(
+                seq(side(aux=seq(pool=AdaptivePool(2), fc=Linear(3), tap=Tap("aux"))), energies=GlobalResponseNorm())
+            ),
         ),
         seq(norm=Norm("layer2d"), act=Act("gelu"), tap=Tap("last"), pool=GlobalPool(), fc=Linear(3)),
         resolution=15,
@@ -38,7 +58,14 @@ def x():
     return images(2, 3, 15, 17)
 
 
-@pytest.mark.parametrize("make", [lambda net: net, lambda net: features(net, (2, 4), taps=("last",))])
+MAKERS = (
+    lambda net: net,
+    lambda net: features(net, (2, 4), nodes=("stages.1",), taps=("last", "aux"), frozen=1),
+    embeddings,
+)
+
+
+@pytest.mark.parametrize("make", MAKERS)
 class TestTracing:
     def test_compile_in_one_graph(self, net, x, make):
         module = make(net)
@@ -69,7 +96,8 @@ def test_compile_while_training(net, x):
     torch._dynamo.reset()
     net.train()
     torch.compile(net, backend="aot_eager", fullgraph=True)(x).sum().backward()
-    assert all(parameter.grad is not None for parameter in net.parameters())
+    idle = {name for name, parameter in net.named_parameters() if parameter.grad is None}
+    assert idle == {f"stages.3.0.aux.fc.{name}" for name in ("weight", "bias")}  # an auxiliary head runs when tapped
 
 
 def test_channels_last(net, x):
@@ -98,7 +126,11 @@ def test_symbolic_trace(net):
     scaled = seq(scale=LayerScale(0.5), pad=PadChannels(9), pool=GlobalPool(), fc=Linear(9), vector=LayerScale())
     extents = build(seq(scaled, more=PadChannels(12), gate=gate(Linear(12))), channels=3).eval()
     attention = build(Architecture("se", Conv(16), (Stage(SqueezeExcite()), Stage(SqueezeExcite(layer="conv")))))
-    for module in (build(tiny()).eval(), net, attention, extents):
+    spread = seq(
+        a=Pool("average", 2, 1, dilation=2), b=SamePad(3, 2, 2), c=LocalResponseNorm(3), d=GlobalResponseNorm()
+    )
+    spread = build(spread, channels=3).eval()
+    for module in (build(tiny()).eval(), net, attention, extents, spread):
         x = images(1, 3, 32, 31)
         torch.testing.assert_close(torch.fx.symbolic_trace(module)(x), module(x))
 

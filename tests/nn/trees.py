@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from vertebra.arch.blocks import BasicResidual, Bottleneck, DenseLayer, InvertedResidual, MBConv, SqueezeExcite
-from vertebra.arch.combinators import Concat, Gate, Seq, Sum
+from vertebra.arch.blocks import (
+    BasicResidual,
+    Bottleneck,
+    DenseLayer,
+    InvertedResidual,
+    MBConv,
+    PreactBasic,
+    PreactBottleneck,
+    SqueezeExcite,
+)
+from vertebra.arch.combinators import Concat, Gate, Seq, Side, Sum
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import (
     Act,
     Conv,
     Dropout,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     LayerScale,
     Linear,
+    LocalResponseNorm,
     Norm,
     PadChannels,
     Pool,
@@ -29,7 +40,7 @@ NAMES = ("first", "second", "0", "conv", "forward", "_x", *(f"name{index}" for i
 @st.composite
 def nodes(draw, shape: tuple[int, int, int], depth: int = 3) -> Node:
     """A node that takes maps of ``shape`` (C, H, W), H and W at least 1, and gives maps."""
-    kinds = ["primitive", "block"] if depth == 0 else ["seq", "sum", "concat", "gate", "primitive", "block"]
+    kinds = ["primitive", "block"] if depth == 0 else ["seq", "sum", "concat", "gate", "side", "primitive", "block"]
     kind = draw(st.sampled_from(kinds))
     return draw({"primitive": primitives, "block": blocks, **COMBINED}[kind](shape, depth - 1))
 
@@ -48,7 +59,10 @@ def primitives(draw, shape, depth) -> Node:
             channels * draw(st.integers(1, 2)), kernel, stride, padding, groups=groups, bias=draw(st.booleans())
         )
     return Pool(
-        draw(st.sampled_from(["max", "average"])), kernel, stride, rounding=draw(st.sampled_from(["floor", "ceil"]))
+        draw(st.sampled_from(["max", "average", "padded_average"])),
+        kernel,
+        stride,
+        rounding=draw(st.sampled_from(["floor", "ceil"])),
     )
 
 
@@ -58,6 +72,7 @@ def keepers(draw, shape) -> Node:
     channels = shape[0]
     norm = Norm(draw(st.sampled_from(["batch", "group", "layer2d"])), groups=draw(st.integers(1, 4)))
     kinds = [norm, Act(draw(FUNCTIONS)), Conv(draw(CHANNELS), 3), LayerScale(0.5), PadChannels(channels + 1)]
+    kinds += [LocalResponseNorm(3), GlobalResponseNorm(), Pool("average", 3, 1, 1)]
     return draw(st.sampled_from([*kinds, Dropout(0.1), Identity(), Tap("tap"), Pool("max", 1, 1)]))
 
 
@@ -69,7 +84,10 @@ def blocks(draw, shape, depth) -> Node:
             [
                 BasicResidual(out, stride),
                 BasicResidual(shape[0] + 1, stride, shortcut="padding", attention=SqueezeExcite()),
+                BasicResidual(out, stride, shortcut="pooled_projection"),
                 Bottleneck(4 * out, stride),
+                PreactBasic(out, stride),
+                PreactBottleneck(4 * out, stride),
                 InvertedResidual(out, stride, expansion=2),
                 MBConv(out, stride, expansion=2),
                 DenseLayer(out),
@@ -136,4 +154,11 @@ def gates(draw, shape, depth) -> Node:
     return Gate(((draw(st.sampled_from(["", "gate"])), factor),))
 
 
-COMBINED = {"seq": chains, "sum": sums, "concat": concats, "gate": gates}
+@st.composite
+def sides(draw, shape, depth) -> Node:
+    """A body of any kind beside the way; the map may even be too small for it."""
+    large = Seq((("large", Conv(2, 9, padding=0)), ("norm", Norm())))
+    return Side(((draw(st.sampled_from(["", "beside"])), draw(st.one_of(st.just(large), nodes(shape, depth)))),))
+
+
+COMBINED = {"seq": chains, "sum": sums, "concat": concats, "gate": gates, "side": sides}

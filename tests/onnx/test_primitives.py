@@ -10,24 +10,28 @@ import pytest
 
 from tests.onnx.support import ENGINES, close, in_torch, lively, net
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.combinators import Concat, add, concat, gate, seq
+from vertebra.arch.combinators import Concat, add, concat, gate, seq, side
 from vertebra.arch.expansion import layers
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import (
     Act,
+    AdaptivePool,
     Conv,
     Dropout,
     Function,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     LayerScale,
     Linear,
+    LocalResponseNorm,
     Norm,
     PadChannels,
     Pool,
     Tap,
 )
 from vertebra.arch.record import replace
+from vertebra.arch.spread import SamePad, SpreadPool
 from vertebra.onnx import emit_body
 from vertebra.onnx.graph import OPSET
 from vertebra.onnx.rules import ACTIVATIONS, PRIMITIVES
@@ -67,6 +71,34 @@ NODES: dict[str, Node] = {
     "average pool, ceil": Pool("average", 2, 2, rounding="ceil"),
     "average pool, ceil, padded": Pool("average", 3, 2, 1, rounding="ceil"),
     "average pool, ceil, wide stride": Pool("average", 2, 5, 1, rounding="ceil"),
+    "average pool, dilated": Pool("average", 2, 1, dilation=3),
+    "average pool, dilated, stride 2": Pool("average", (3, 2), (2, 1), dilation=(2, 4)),
+    "average pool, dilated, padded": Pool("average", 3, 1, (2, 1), dilation=2),
+    "max pool, overhang": SpreadPool("max", 3, 2, 1, overhang=(1, 0)),
+    "max pool, wide overhang": SpreadPool("max", 2, 1, dilation=3, overhang=(3, 2)),
+    "average pool, overhang": SpreadPool("average", 2, 2, overhang=1),
+    "average pool, dilated, overhang": SpreadPool("average", 3, 1, 1, dilation=2, overhang=(2, 1)),
+    "padded average, overhang": SpreadPool("padded_average", 3, 2, 1, overhang=1),
+    "padded average, dilated, overhang": SpreadPool("padded_average", 3, 1, 1, dilation=2, overhang=2),
+    "padded average": Pool("padded_average", 3, 1, 1),
+    "padded average, stride 2": Pool("padded_average", 3, 2, 1),
+    "padded average without padding": Pool("padded_average", 3, 2),
+    "padded average, ceil": Pool("padded_average", 3, 2, 1, rounding="ceil"),
+    "padded average, ceil, 4x2": Pool("padded_average", (4, 2), 3, (1, 0), rounding="ceil"),
+    "padded average, ceil, 2x2": Pool("padded_average", 2, 2, 1, rounding="ceil"),
+    "padded average, dilated": Pool("padded_average", 3, 1, 2, dilation=2),
+    "adaptive pool, the same size": AdaptivePool(13),
+    "adaptive pool that divides": seq(crop=Conv(6, 2, padding=0), pool=AdaptivePool((4, 6))),
+    "adaptive pool to one": AdaptivePool(1),
+    "adaptive pool with overlaps": AdaptivePool((5, 7)),
+    "adaptive pool to more": AdaptivePool((17, 6)),
+    "local response norm": LocalResponseNorm(5, 0.5, 0.75, 2.0),
+    "local response norm, as many channels": LocalResponseNorm(11, 0.3, 0.5, 1.0),
+    "global response norm": GlobalResponseNorm(),
+    "same padding, spread": seq(SamePad(3, 2, 2), conv=Conv(4, 3, padding=0, dilation=2)),
+    "same padding, spread unevenly": seq(SamePad((5, 4), (2, 1), (4, 3)), conv=Conv(4, 3)),
+    "side": seq(side(aux=seq(conv=Conv(4, 3), pool=GlobalPool(), fc=Linear(2), tap=Tap("aux"))), conv=Conv(4)),
+    "side, too small a map": side(aux=seq(conv=Conv(4, 20, padding=0), norm=Norm())),
     "global max": seq(GlobalPool("max")),
     "linear on a map": Linear(9),
     "linear without bias": Linear(9, bias=False),

@@ -10,9 +10,22 @@ from hypothesis import strategies as st
 from tests.onnx.support import ENGINES, close, in_torch, lively
 from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks import BasicResidual, Bottleneck, DenseLayer, InvertedResidual, MBConv, SqueezeExcite
-from vertebra.arch.combinators import Concat, Seq, Sum, gate
+from vertebra.arch.combinators import Concat, Seq, Sum, gate, side
 from vertebra.arch.node import Node
-from vertebra.arch.primitives import Act, Conv, Dropout, GlobalPool, Identity, LayerScale, Norm, PadChannels, Pool
+from vertebra.arch.primitives import (
+    Act,
+    AdaptivePool,
+    Conv,
+    Dropout,
+    GlobalPool,
+    GlobalResponseNorm,
+    Identity,
+    LayerScale,
+    LocalResponseNorm,
+    Norm,
+    PadChannels,
+    Pool,
+)
 from vertebra.arch.primitives import Linear as Dense
 from vertebra.errors import ShapeError
 from vertebra.onnx import emit_body
@@ -35,7 +48,7 @@ MAX_POOLS = st.builds(
 )
 AVERAGE_POOLS = st.builds(
     Pool,
-    method=st.just("average"),
+    method=st.sampled_from(("average", "padded_average")),
     kernel=st.integers(2, 3),
     stride=SMALL,
     padding=st.integers(0, 1),
@@ -51,8 +64,10 @@ BLOCKS = st.one_of(
     st.builds(MBConv, WIDTHS, st.integers(1, 2)),
     st.just(SqueezeExcite(2)),
 )
-KEEPING = st.one_of(NORMS, ACTS, st.sampled_from((Identity(), Dropout(), LayerScale(0.5))))
-LEAVES = st.one_of(CONVS, MAX_POOLS, AVERAGE_POOLS, KEEPING, BLOCKS, st.just(PadChannels(8)))
+PLAIN = (Identity(), Dropout(), LayerScale(0.5), LocalResponseNorm(3, 0.2), GlobalResponseNorm(), side(fc=Dense(2)))
+KEEPING = st.one_of(NORMS, ACTS, st.sampled_from(PLAIN))
+ADAPTIVE = st.builds(AdaptivePool, st.tuples(st.integers(1, 9), st.integers(1, 9)))
+LEAVES = st.one_of(CONVS, MAX_POOLS, AVERAGE_POOLS, ADAPTIVE, KEEPING, BLOCKS, st.just(PadChannels(8)))
 
 
 def together(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:

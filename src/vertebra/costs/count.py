@@ -193,7 +193,7 @@ def _all_layers(of: Architecture | Node, shape: Shape) -> Iterator[Layer]:
 
 def _layer_cost(layer: Layer) -> LayerCost:
     kind = type(layer.node)
-    positions = elements(layer.leaves[1:])
+    positions = 0 if layer.aside else elements(layer.leaves[1:])
     return LayerCost(
         layer.path,
         layer.node.kind(),

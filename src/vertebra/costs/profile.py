@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from vertebra.arch.architecture import Stage
-from vertebra.arch.combinators import Concat, Gate, Seq, Sum
+from vertebra.arch.combinators import Concat, Gate, Seq, Side, Sum
 from vertebra.arch.expansion import check_segments, hides_block
 from vertebra.arch.node import Block, Combinator, Node, Primitive, endless, expand
 from vertebra.arch.shapes import KEEP, UNKNOWN, Shape, Step, after, elements
@@ -191,6 +191,8 @@ def _leaf(node: Node, enters: Shape) -> Profile:
 def _combined(node: Combinator, enters: Shape) -> Profile:
     if hides_block(node):
         check_segments(node, enters)
+    if isinstance(node, Side):
+        return _beside(node, enters)
     tally = _Tally()
     shape, start = enters, _grid_of(enters)
     at = start
@@ -210,3 +212,10 @@ def _combined(node: Combinator, enters: Shape) -> Profile:
     last = start if isinstance(node, Gate) else grids[0]
     tally.agree({last, *(grid for grid in grids if grid != POINT)})
     return tally.profile(leaves, last)
+
+
+def _beside(node: Side, enters: Shape) -> Profile:
+    """Its parameters alone: at inference it does not run."""
+    ((_, child),) = node.children
+    part = profile(child, node.entering(enters))
+    return Profile(enters, _grid_of(enters), part.params, (0, 0), (0, 0))

@@ -16,18 +16,39 @@ from vertebra.arch.fold import Fold
 from vertebra.arch.node import Node, Primitive
 from vertebra.arch.primitives import (
     Act,
+    AdaptivePool,
     Conv,
     Dropout,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     LayerScale,
     Linear,
+    LocalResponseNorm,
     Norm,
     PadChannels,
     Pool,
     Tap,
 )
 from vertebra.arch.shapes import Shape, elements, pair
+from vertebra.arch.spread import SamePad
+
+WITHOUT_PRODUCTS: tuple[type[Primitive], ...] = (
+    Act,
+    AdaptivePool,
+    Dropout,
+    GlobalPool,
+    GlobalResponseNorm,
+    Identity,
+    LayerScale,
+    LocalResponseNorm,
+    Norm,
+    PadChannels,
+    Pool,
+    SamePad,
+    Tap,
+)
+"""Element-wise work, poolings and copies: no multiply-accumulates of a matrix product."""
 
 Count = Callable[[Any, Shape], int]
 
@@ -48,9 +69,8 @@ def _linear_macs(node: Linear, enters: Shape) -> int:
     return elements(enters) * node.out
 
 
-@MACS.rule(Norm, Act, Pool, GlobalPool, PadChannels, Dropout, LayerScale, Identity, Tap)
+@MACS.rule(*WITHOUT_PRODUCTS)
 def _no_macs(node: Node, enters: Shape) -> int:
-    """Element-wise work, poolings and copies are not multiply-accumulates of a matrix product."""
     return 0
 
 
@@ -59,6 +79,6 @@ def _conv_activations(node: Conv, enters: Shape) -> int:
     return node.out
 
 
-@ACTIVATIONS.rule(Linear, Norm, Act, Pool, GlobalPool, PadChannels, Dropout, LayerScale, Identity, Tap)
+@ACTIVATIONS.rule(Linear, *WITHOUT_PRODUCTS)
 def _no_activations(node: Node, enters: Shape) -> int:
     return 0

@@ -18,6 +18,10 @@ An empty name is the module's own operation, that of a nameless primitive with w
 OWN = ""
 
 
+def _never(plan: Plan) -> bool:
+    return False
+
+
 class Composite(nn.Module):
     """Named children run by a plan.
 
@@ -35,16 +39,29 @@ class Composite(nn.Module):
         """What one child makes of ``x``."""
         return super().forward(x) if name == OWN else self._modules[name](x)  # type: ignore[misc]
 
-    def run(self, plan: Plan, x: Tensor, visit: Callable[[str, Tensor], Tensor]) -> Tensor:
-        """The value of one part of the plan, given the value that reaches it; ``visit`` runs a child."""
+    def run(
+        self,
+        plan: Plan,
+        x: Tensor,
+        visit: Callable[[str, Tensor], Tensor],
+        wanted: Callable[[Plan], bool] = _never,
+    ) -> Tensor:
+        """The value of one part of the plan, given the value that reaches it; ``visit`` runs a child.
+
+        What stands beside the way (a Side) runs only where it is ``wanted``, for what ``visit`` notes.
+        """
         if isinstance(plan, str):
             return visit(plan, x)
         operation, *steps = plan
         if operation == "seq":
             for step in steps:
-                x = self.run(step, x, visit)
+                x = self.run(step, x, visit, wanted)
             return x
-        branches = [self.run(step, x, visit) for step in steps]
+        if operation == "side":
+            if wanted(plan):
+                self.run(steps[0], x, visit, wanted)
+            return x
+        branches = [self.run(step, x, visit, wanted) for step in steps]
         return COMBINED[str(operation)](x, branches)
 
     def extra_repr(self) -> str:
@@ -91,6 +108,8 @@ def described(plan: Plan) -> str:
     if isinstance(plan, str):
         return plan or "self"
     operation, *steps = plan
+    if operation == "side":
+        return f"beside {_grouped(steps[0])}"
     texts = [described(step) if operation == "sum" and step[0] == "seq" else _grouped(step) for step in steps]
     return f"x * {_grouped(steps[0])}" if str(operation).startswith("gate") else _SIGNS[str(operation)].join(texts)
 
@@ -102,6 +121,10 @@ def _grouped(plan: Plan) -> str:
 
 class ComposedConv2d(Composite, nn.Conv2d):
     """A composite whose nameless child is a convolution."""
+
+
+class ComposedPointwiseConv2d(Composite, layers.PointwiseConv2d):
+    """A composite whose nameless child is a 1x1 convolution with a bias."""
 
 
 class ComposedSameConv2d(Composite, layers.SameConv2d):
@@ -128,6 +151,10 @@ class ComposedLayerNorm2d(Composite, layers.LayerNorm2d):
     """A composite whose nameless child is a normalisation over channels."""
 
 
+class ComposedGlobalResponseNorm(Composite, layers.GlobalResponseNorm):
+    """A composite whose nameless child is a global response normalisation."""
+
+
 class ComposedLayerScale(Composite, layers.LayerScale):
     """A composite whose nameless child is a gain for each channel."""
 
@@ -136,12 +163,14 @@ COMPOSED: dict[type[nn.Module], type[Composite]] = {
     cls.__mro__[2]: cls
     for cls in (
         ComposedConv2d,
+        ComposedPointwiseConv2d,
         ComposedSameConv2d,
         ComposedLinear,
         ComposedBatchNorm2d,
         ComposedBatchNorm1d,
         ComposedGroupNorm,
         ComposedLayerNorm2d,
+        ComposedGlobalResponseNorm,
         ComposedLayerScale,
     )
 }

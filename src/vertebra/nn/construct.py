@@ -8,7 +8,7 @@ from functools import lru_cache
 from torch import nn
 
 from vertebra.arch.architecture import Architecture, Initialisation
-from vertebra.arch.combinators import Seq, Sum
+from vertebra.arch.combinators import Seq, Side, Sum
 from vertebra.arch.expansion import Layer, layers, unblocked
 from vertebra.arch.node import Combinator, Node, Primitive
 from vertebra.arch.plain import whole
@@ -152,7 +152,7 @@ class _Assembly:
         return composite(children, _renamed(plan, names), self.own)
 
     def _plan(self, node: Combinator, shape: Shape) -> tuple:
-        enters = leaves = shape
+        enters = leaves = shape = node.entering(shape) if isinstance(node, Side) else shape
         in_order = isinstance(node, Seq)
         steps: list = []
         identities = []

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from vertebra.arch.architecture import Initialisation
 from vertebra.arch.expansion import Layer, joined
 from vertebra.arch.node import Weight
-from vertebra.arch.primitives import LayerScale, Linear
+from vertebra.arch.primitives import Linear
 
 Fill = Callable[[Tensor, Generator], object]
 
@@ -25,8 +25,8 @@ def tensors_of(net: nn.Module) -> dict[str, Tensor]:
 def initialise(net: nn.Module, layers: Iterable[Layer], rules: Initialisation, seed: int) -> None:
     """Fill the tensors of these layers of ``net`` in place.
 
-    Kernels by ``rules``, gains 1, LayerScale its own start, biases and running means 0, running variances 1.  The
-    same seed gives the same values on every device; torch's global generator is neither used nor moved.
+    Kernels by ``rules``, gains 1 (or where their node says: LayerScale), biases and running means 0, running variances
+    1.  The same seed gives the same values on every device; torch's global generator is neither used nor moved.
     """
     generator = Generator("cpu").manual_seed(seed)
     tensors: Mapping[str, Tensor] = tensors_of(net)
@@ -37,7 +37,7 @@ def initialise(net: nn.Module, layers: Iterable[Layer], rules: Initialisation, s
 
 def _fill(tensor: Tensor, layer: Layer, weight: Weight, rules: Initialisation, generator: Generator) -> None:
     if weight.role != "kernel":
-        tensor.fill_(_constant(layer, weight))
+        tensor.fill_(_constant(weight))
         return
     rule = KERNELS[rules.linear if isinstance(layer.node, Linear) else rules.conv]
     fill = rule(*fans(weight.shape, getattr(layer.node, "groups", 1)))
@@ -49,10 +49,11 @@ def _fill(tensor: Tensor, layer: Layer, weight: Weight, rules: Initialisation, g
     tensor.copy_(values)
 
 
-def _constant(layer: Layer, weight: Weight) -> float:
-    if weight.role == "gain":
-        return layer.node.start if isinstance(layer.node, LayerScale) else 1.0
-    return 1.0 if weight.role == "statistic" and weight.name.endswith("var") else 0.0
+def _constant(weight: Weight) -> float:
+    if weight.start is not None:
+        return weight.start
+    is_variance = weight.role == "statistic" and weight.name.endswith("var")
+    return 1.0 if weight.role == "gain" or is_variance else 0.0
 
 
 def fans(shape: tuple[int, ...], groups: int = 1) -> tuple[int, int]:

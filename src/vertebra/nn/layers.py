@@ -6,16 +6,18 @@ find them.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vertebra.arch.shapes import pair, same_pads
+from vertebra.arch.shapes import pair, same_pads, spread_pads
 
 M = TypeVar("M", bound=nn.Module)
+Pair = tuple[int, int]
+"""Rows and columns."""
 
 
 def unfilled(cls: type[M], *args: Any, **options: Any) -> M:
@@ -49,13 +51,58 @@ class SameConv2d(nn.Conv2d):
         return f"{super().extra_repr()}, padding='same'"
 
 
-class WidePaddedMaxPool2d(nn.MaxPool2d):
-    """A maximum over dilated windows with more padding than half the kernel; the padding takes no part."""
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution with a bias: on channels_last maps a matrix product, which on CPUs is quicker than torch's
+    convolution (by 1.3 to 1.5 in ConvNeXt, docs/benchmarks.md).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = pair(self.padding)
-        x = F.pad(x, (columns, columns, rows, rows), value=float("-inf"))
+        return pointwise(x, self.weight, self.bias)
+
+
+@torch.fx.wrap  # a tracer cannot follow a branch on the layout
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The 1x1 convolution by the way that suits the layout of ``x``."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return F.conv2d(x, weight, bias)
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+class SamePad(nn.Module):
+    """Zeros for a window whose stride under ``SAME`` was taken away: how they lie depends on the input's size."""
+
+    def __init__(self, kernel: tuple[int, int], taken: tuple[int, int], spacing: tuple[int, int]) -> None:
+        super().__init__()
+        self.kernel, self.taken, self.spacing = kernel, taken, spacing
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = zip(self.kernel, self.taken, self.spacing, strict=True)
+        top, bottom = spread_pads(x.shape[-2], *rows, torch.sym_max)
+        left, right = spread_pads(x.shape[-1], *columns, torch.sym_max)
+        return F.pad(x, (left, right, top, bottom))
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, taken={self.taken}, spacing={self.spacing}"
+
+
+class WidePaddedMaxPool2d(nn.MaxPool2d):
+    """A maximum over dilated windows with more padding than half the kernel, and an overhang at the end; neither takes
+    part.
+    """
+
+    def __init__(
+        self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1), overhang: Pair = (0, 0)
+    ) -> None:
+        super().__init__(kernel, stride, padding, dilation)
+        self.overhang = overhang
+
+    def forward(self, x: Tensor) -> Tensor:
+        (rows, columns), (below, beside) = pair(self.padding), self.overhang
+        x = F.pad(x, (columns, columns + beside, rows, rows + below), value=float("-inf"))
         return F.max_pool2d(x, self.kernel_size, self.stride, 0, self.dilation)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, overhang={self.overhang}"
 
 
 class Linear(nn.Linear):
@@ -90,6 +137,82 @@ class LayerScale(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.gamma.shape[0]}, start={self.start:g}"
+
+
+class GlobalResponseNorm(nn.Module):
+    """Each channel of maps (N, C, H, W) by its share of the map's energy (Woo et al. 2023, algorithm 1)."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.empty(channels))
+        self.beta = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.gamma)
+        nn.init.zeros_(self.beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        energy = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
+        share = energy / (energy.mean(1, keepdim=True) + self.eps)
+        # gamma * (x * share) + beta + x with one product over the map instead of three.
+        return torch.addcmul(self.beta[:, None, None], x, self.gamma[:, None, None] * share + 1)
+
+    def extra_repr(self) -> str:
+        return f"{self.gamma.shape[0]}, eps={self.eps:g}"
+
+
+class DilatedAvgPool2d(nn.Module):
+    """An average over dilated windows, as sums of shifted maps: torch has none.
+
+    ``padded`` counts the zeros of the padding; those of the overhang never count.
+    """
+
+    def __init__(
+        self, kernel: Pair, stride: Pair, padding: Pair, padded: bool, dilation: Pair, overhang: Pair = (0, 0)
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
+        self.padded = padded
+        self.overhang = overhang
+
+    def forward(self, x: Tensor) -> Tensor:
+        if any(self.overhang) or (any(self.padding) and not self.padded):
+            return self._sums(x, 0.0) / self._sums(torch.ones_like(x[:1, :1]), 1.0 if self.padded else 0.0)
+        return self._sums(x, 0.0) / (self.kernel[0] * self.kernel[1])
+
+    def _sums(self, x: Tensor, padding: float) -> Tensor:
+        """The sum over each window, with this value in the padding and zeros in the overhang."""
+        (rows, columns), (below, beside) = self.padding, self.overhang
+        x = F.pad(x, (columns, columns, rows, rows), value=padding) if rows or columns else x
+        x = F.pad(x, (0, beside, 0, below)) if below or beside else x
+        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
+        reach = x.shape[2] - dh * (kh - 1)
+        x = reduce(torch.add, [x[:, :, start : start + reach : sh] for start in range(0, dh * kh, dh)])
+        reach = x.shape[3] - dw * (kw - 1)
+        return reduce(torch.add, [x[..., start : start + reach : sw] for start in range(0, dw * kw, dw)])
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel={self.kernel}, stride={self.stride}, padding={self.padding}, padded={self.padded}, "
+            f"dilation={self.dilation}, overhang={self.overhang}"
+        )
+
+
+class EnlargingAvgPool2d(nn.Module):
+    """An average to so many rows and columns, where a map has fewer; larger extents stay as they are."""
+
+    def __init__(self, extent: Pair) -> None:
+        super().__init__()
+        self.extent = extent
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = (torch.sym_max(size, least) for size, least in zip(x.shape[2:], self.extent, strict=True))
+        return F.adaptive_avg_pool2d(x, (rows, columns))
+
+    def extra_repr(self) -> str:
+        return f"{self.extent}"
 
 
 class PadChannels(nn.Module):

@@ -6,23 +6,27 @@ from collections.abc import Callable
 
 from torch import nn
 
-from vertebra.arch.combinators import Concat, Gate, Seq, Sum
+from vertebra.arch.combinators import Concat, Gate, Seq, Side, Sum
 from vertebra.arch.fold import Fold
 from vertebra.arch.node import Combinator, Primitive
 from vertebra.arch.primitives import (
     Act,
+    AdaptivePool,
     Conv,
     Dropout,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     LayerScale,
     Linear,
+    LocalResponseNorm,
     Norm,
     PadChannels,
     Pool,
     Tap,
 )
 from vertebra.arch.shapes import Shape, elements, is_map, pads, pair
+from vertebra.arch.spread import SamePad
 from vertebra.nn import layers
 from vertebra.nn.layers import unfilled
 
@@ -51,9 +55,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 def _conv(node: Conv, shape: Shape) -> nn.Module:
     stride = pair(node.stride)
     padding = _fixed_padding(node)
-    cls = layers.SameConv2d if padding is None else nn.Conv2d
     return unfilled(
-        cls,
+        _conv_class(node, padding),
         shape[0],
         node.out,
         pair(node.kernel),
@@ -63,6 +66,13 @@ def _conv(node: Conv, shape: Shape) -> nn.Module:
         node.groups,
         bias=node.bias,
     )
+
+
+def _conv_class(node: Conv, padding: tuple[int, int] | None) -> type[nn.Conv2d]:
+    if padding is None:
+        return layers.SameConv2d
+    pointwise = pair(node.kernel) == pair(node.stride) == (1, 1) and padding == (0, 0) and node.groups == 1
+    return layers.PointwiseConv2d if pointwise and node.bias else nn.Conv2d
 
 
 def _fixed_padding(node: Conv) -> tuple[int, int] | None:
@@ -100,18 +110,38 @@ def _pool(node: Pool, shape: Shape) -> nn.Module:
     if pair(node.kernel) == (1, 1):
         return layers.Subsample(pair(node.stride))
     window = (pair(node.kernel), pair(node.stride), pair(node.padding))
-    ceil = node.rounding == "ceil"
-    if node.method == "average":
-        return nn.AvgPool2d(*window, ceil_mode=ceil, count_include_pad=False)
+    ceil, over = node.rounding == "ceil", node.over
+    if node.method != "max":
+        padded = node.method == "padded_average"
+        if pair(node.dilation) != (1, 1) or any(over):
+            return layers.DilatedAvgPool2d(*window, padded, pair(node.dilation), over)
+        return nn.AvgPool2d(*window, ceil_mode=ceil, count_include_pad=padded)
     # torch refuses padding of more than half the kernel, which a dilated window needs to keep the size.
     wide = any(2 * padding > kernel for padding, kernel in zip(pair(node.padding), pair(node.kernel), strict=True))
-    cls = layers.WidePaddedMaxPool2d if wide else nn.MaxPool2d
-    return cls(*window, dilation=pair(node.dilation), ceil_mode=ceil)
+    if wide or any(over):
+        return layers.WidePaddedMaxPool2d(*window, pair(node.dilation), over)
+    return nn.MaxPool2d(*window, dilation=pair(node.dilation), ceil_mode=ceil)
 
 
 @MODULES.rule(GlobalPool)
 def _global_pool(node: GlobalPool, shape: Shape) -> nn.Module:
     return nn.AdaptiveAvgPool2d(1) if node.method == "average" else nn.AdaptiveMaxPool2d(1)
+
+
+@MODULES.rule(AdaptivePool)
+def _adaptive_pool(node: AdaptivePool, shape: Shape) -> nn.Module:
+    cls = nn.AdaptiveAvgPool2d if node.larger == "average" else layers.EnlargingAvgPool2d
+    return cls(pair(node.extent))
+
+
+@MODULES.rule(LocalResponseNorm)
+def _local_response_norm(node: LocalResponseNorm, shape: Shape) -> nn.Module:
+    return nn.LocalResponseNorm(node.size, node.alpha * node.size, node.beta, node.k)  # torch takes the mean
+
+
+@MODULES.rule(GlobalResponseNorm)
+def _global_response_norm(node: GlobalResponseNorm, shape: Shape) -> nn.Module:
+    return unfilled(layers.GlobalResponseNorm, shape[0], node.eps)
 
 
 @MODULES.rule(Linear)
@@ -123,6 +153,11 @@ def _linear(node: Linear, shape: Shape) -> nn.Module:
 @MODULES.rule(PadChannels)
 def _pad_channels(node: PadChannels, shape: Shape) -> nn.Module:
     return layers.PadChannels(node.out, len(shape) - 1)
+
+
+@MODULES.rule(SamePad)
+def _same_pad(node: SamePad, shape: Shape) -> nn.Module:
+    return layers.SamePad(pair(node.kernel), pair(node.taken), pair(node.spacing))
 
 
 @MODULES.rule(Dropout)
@@ -148,6 +183,7 @@ def _tap(node: Tap, shape: Shape) -> nn.Module:
 OPERATIONS.rule(Seq)(lambda shape, factors: "seq")
 OPERATIONS.rule(Sum)(lambda shape, factors: "sum")
 OPERATIONS.rule(Concat)(lambda shape, factors: "concat")
+OPERATIONS.rule(Side)(lambda shape, factors: "side")
 
 
 @OPERATIONS.rule(Gate)

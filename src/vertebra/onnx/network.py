@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.combinators import Concat, Gate, Seq, Sum
-from vertebra.arch.expansion import joined, unblocked
+from vertebra.arch.combinators import Concat, Gate, Seq, Side, Sum
+from vertebra.arch.expansion import joined, layers, unblocked
 from vertebra.arch.fold import Fold
 from vertebra.arch.node import Block, Combinator, Node, Primitive
 from vertebra.arch.shapes import Shape, is_map
@@ -106,6 +106,15 @@ def _gate(graph: Graph, node: Gate, path: str, value: Value) -> Value:
     if is_map(value.shape) and not is_map(factor.shape):
         spread = graph.op("Unsqueeze", spread, graph.constant((2, 3)), at=path)
     return Value(graph.op("Mul", value.name, spread, at=path), leaves)
+
+
+@COMBINATORS.rule(Side)
+def _side(graph: Graph, node: Side, path: str, value: Value) -> Value:
+    """Nothing: an exported graph is for inference.  Its weights belong to the network all the same."""
+    for layer in layers(node, value.shape, path):
+        for weight in layer.node.weights(layer.enters):
+            graph.owns(joined(layer.path, weight.name))
+    return value
 
 
 def _branches(graph: Graph, node: Combinator, path: str, value: Value) -> list[str]:

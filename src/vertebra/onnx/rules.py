@@ -11,20 +11,25 @@ from vertebra.arch.fold import Fold
 from vertebra.arch.node import Primitive
 from vertebra.arch.primitives import (
     Act,
+    AdaptivePool,
     Conv,
     Dropout,
     Function,
     GlobalPool,
+    GlobalResponseNorm,
     Identity,
     LayerScale,
     Linear,
+    LocalResponseNorm,
     Norm,
     PadChannels,
     Pool,
     Tap,
 )
-from vertebra.arch.shapes import Shape, is_map, pads, pair
+from vertebra.arch.shapes import Shape, is_map, pads, pair, spread_pads
+from vertebra.arch.spread import SamePad, SpreadPool
 from vertebra.onnx.graph import Graph, attributes
+from vertebra.onnx.pooling import adaptive, pooled
 
 if TYPE_CHECKING:
     from onnx import AttributeProto
@@ -135,6 +140,24 @@ def _standardised(graph: Graph, value: str, *, axis: int, eps: float, at: str) -
     return graph.op("Div", centred, deviation, at=at)
 
 
+@PRIMITIVES.rule(LocalResponseNorm)
+def _local_response_norm(graph: Graph, node: LocalResponseNorm, site: Site) -> str:
+    """ONNX, as torch, divides the sum by the number of channels."""
+    values = attributes(size=node.size, alpha=node.alpha * node.size, beta=node.beta, bias=node.k)
+    return graph.op("LRN", site.value, at=site.path, having=values)
+
+
+@PRIMITIVES.rule(GlobalResponseNorm)
+def _global_response_norm(graph: Graph, node: GlobalResponseNorm, site: Site) -> str:
+    at = site.path
+    gain, bias = _tensors(graph, node, site, spread=True)
+    energy = graph.op("ReduceL2", site.value, graph.constant((2, 3)), at=at)
+    mean = graph.op("ReduceMean", energy, graph.constant((1,)), at=at)
+    share = graph.op("Div", energy, graph.op("Add", mean, graph.constant(node.eps), at=at), at=at)
+    factor = graph.op("Add", graph.op("Mul", share, gain, at=at), graph.constant(1.0), at=at)
+    return graph.op("Add", graph.op("Mul", site.value, factor, at=at), bias, at=at)
+
+
 @PRIMITIVES.rule(Act)
 def _act(graph: Graph, node: Act, site: Site) -> str:
     return ACTIVATIONS[node.function](graph, site.value, site.path)
@@ -162,36 +185,14 @@ ACTIVATIONS: dict[Function, Callable[[Graph, str, str], str]] = {
 """Each activation; a test holds that none is missing."""
 
 
-@PRIMITIVES.rule(Pool)
+@PRIMITIVES.rule(Pool, SpreadPool)
 def _pool(graph: Graph, node: Pool, site: Site) -> str:
-    values: dict[str, Any] = {"kernel_shape": pair(node.kernel), "strides": pair(node.stride)}
-    around = _pool_pads(node, site)
-    value = site.value
-    if node.method == "max" and any(pad >= kernel for pad, kernel in zip(around, pair(node.kernel) * 2, strict=True)):
-        # ONNX Runtime refuses padding as wide as the kernel, which a dilated window needs to keep the size.
-        ends = (0, 0, *around[:2], 0, 0, *around[2:])  # (N, C, H, W) before, then after
-        value = graph.op("Pad", value, graph.constant(ends), graph.constant(float("-inf")), at=site.path)
-    elif any(around):
-        values["pads"] = around
-    if pair(node.dilation) != (1, 1):
-        values["dilations"] = pair(node.dilation)
-    kind = "MaxPool" if node.method == "max" else "AveragePool"  # both leave the padding out
-    return graph.op(kind, value, at=site.path, having=attributes(**values))
+    return pooled(graph, node, site.value, site.enters, site.leaves, at=site.path)
 
 
-def _pool_pads(node: Pool, site: Site) -> tuple[int, ...]:
-    """Padding at the (top, left, bottom, right), the end stretched so far that the last window of ``ceil`` fits.
-
-    Engines and versions disagree on ``ceil_mode``; with the extent known, plain padding says the same.
-    """
-    before, after = list(pair(node.padding)), []
-    for axis in range(2):
-        span = pair(node.dilation)[axis] * (pair(node.kernel)[axis] - 1) + 1
-        reach = (site.leaves[axis + 1] - 1) * pair(node.stride)[axis] + span
-        after.append(max(before[axis], reach - site.enters[axis + 1] - before[axis]))
-    if node.rounding == "floor":
-        after = before
-    return (*before, *after)
+@PRIMITIVES.rule(AdaptivePool)
+def _adaptive_pool(graph: Graph, node: AdaptivePool, site: Site) -> str:
+    return adaptive(graph, node, site.value, site.enters, at=site.path)
 
 
 @PRIMITIVES.rule(GlobalPool)
@@ -213,6 +214,13 @@ def _pad_channels(graph: Graph, node: PadChannels, site: Site) -> str:
     rest = len(site.enters) - 1
     ends = (0, 0, *(0,) * rest, 0, node.out - site.enters[0], *(0,) * rest)  # (N, C, ...) before, then after
     return graph.op("Pad", site.value, graph.constant(ends), at=site.path)
+
+
+@PRIMITIVES.rule(SamePad)
+def _same_pad(graph: Graph, node: SamePad, site: Site) -> str:
+    axes = zip(site.enters[1:], pair(node.kernel), pair(node.taken), pair(node.spacing), strict=True)
+    (top, bottom), (left, right) = (spread_pads(*axis) for axis in axes)
+    return graph.op("Pad", site.value, graph.constant((0, 0, top, left, 0, 0, bottom, right)), at=site.path)
 
 
 @PRIMITIVES.rule(LayerScale)
