@@ -14,7 +14,7 @@ from vertebra.arch.blocks.residual import BasicResidual, PlainPair
 from vertebra.arch.combinators import seq
 from vertebra.arch.primitives import GlobalPool, Linear
 from vertebra.arch.rounding import Rounding
-from vertebra.zoo.entry import Accuracy, Entry, Family
+from vertebra.zoo.entry import Accuracy, Entry, Family, Published
 
 WIDTHS = (16, 32, 64)
 
@@ -44,22 +44,39 @@ def _cifar(name: str, stages: tuple[Stage, ...], classes: int, resolution: int) 
 
 _TABLE6 = "He et al. 2016, table 6 (CIFAR-10)"
 
-# layers, n, CIFAR-10 error in percent; the best of five runs for 110 layers (6.61 in the mean)
-ROWS: tuple[tuple[int, int, float], ...] = (
-    (20, 3, 8.75),
-    (32, 5, 7.51),
-    (44, 7, 7.17),
-    (56, 9, 6.97),
-    (110, 18, 6.43),
-    (1202, 200, 7.93),
+# layers, n, CIFAR-10 error in percent, millions of parameters and their digits; the error of 110 layers is the best of
+# five runs (6.61 in the mean)
+ROWS: tuple[tuple[int, int, float, float, int], ...] = (
+    (20, 3, 8.75, 0.27, 2),
+    (32, 5, 7.51, 0.46, 2),
+    (44, 7, 7.17, 0.66, 2),
+    (56, 9, 6.97, 0.85, 2),
+    (110, 18, 6.43, 1.7, 2),
+    (1202, 200, 7.93, 19.4, 3),
 )
 
-# The plain networks' errors are drawn (figure 6) but not printed.
-PLAIN_ROWS: tuple[tuple[int, int], ...] = ((20, 3), (32, 5), (44, 7), (56, 9))
+# The plain networks' errors are drawn (figure 6) but not printed.  Option A has no parameters, so they have as many as
+# their residual twins.
+PLAIN_ROWS: tuple[tuple[int, int, float], ...] = ((20, 3, 0.27), (32, 5, 0.46), (44, 7, 0.66), (56, 9, 0.85))
 
 
-def _entry(layers: int, n: int, error: float) -> Entry:
-    return Entry(f"cifar_resnet{layers}", partial(cifar_resnet, n), Accuracy(round(100 - error, 2), 32, _TABLE6))
+def _entry(layers: int, n: int, error: float, millions: float, digits: int) -> Entry:
+    return Entry(
+        f"cifar_resnet{layers}",
+        partial(cifar_resnet, n),
+        Accuracy(round(100 - error, 2), 32, _TABLE6),
+        published=Published(_TABLE6, params=millions * 1e6, digits=digits),
+    )
+
+
+def _plain_entry(layers: int, n: int, millions: float) -> Entry:
+    return Entry(
+        f"cifar_plain{layers}",
+        partial(cifar_plain, n),
+        None,
+        "its error is drawn in figure 6, not printed",
+        published=Published(f"{_TABLE6}, its residual twin's", params=millions * 1e6),
+    )
 
 
 FAMILY = Family(
@@ -68,6 +85,8 @@ FAMILY = Family(
     year=2015,
     paper="He et al. 2016, Deep Residual Learning for Image Recognition, section 4.2, arXiv:1512.03385",
     idea="The residual idea on 32-pixel images: three narrow stages, any depth, shortcuts without parameters.",
+    predecessor="resnet",
+    difference="A 3x3 stem without a pool, three stages of 16, 32 and 64 channels, and shortcuts that pad with zeros.",
     entries=tuple(_entry(*row) for row in ROWS),
 )
 
@@ -77,8 +96,7 @@ PLAIN_FAMILY = Family(
     year=2015,
     paper=FAMILY.paper,
     idea="The twin without shortcuts, whose training error rises with depth: the reason for residual learning.",
-    entries=tuple(
-        Entry(f"cifar_plain{layers}", partial(cifar_plain, n), None, "its error is drawn in figure 6, not printed")
-        for layers, n in PLAIN_ROWS
-    ),
+    predecessor="cifar_resnet",
+    difference="The same convolutions without the shortcuts.",
+    entries=tuple(_plain_entry(*row) for row in PLAIN_ROWS),
 )

@@ -12,9 +12,10 @@ from vertebra.arch.architecture import Architecture, Initialisation, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.inverted import MBConv
 from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm
+from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm, Padding
 from vertebra.arch.record import replace
-from vertebra.zoo.entry import Accuracy, Entry, Family
+from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.mobile_keys import TIMM, torchvision_efficientnet
 
 # expansion, kernel, stride, output channels, depth
 STAGES: tuple[tuple[int, int, int, int, int], ...] = (
@@ -35,18 +36,20 @@ def efficientnet(
     resolution: int = 224,
     dropout: float = 0.2,
     norm: Norm | None = None,
+    padding: Padding = "half",
     classes: int = 1000,
     name: str = "efficientnet",
 ) -> Architecture:
     """An EfficientNet with any width and depth multiplier, meant for ``resolution`` pixels.
 
-    Raises TransformError for multipliers out of range, ArchitectureError for other numbers that are.
+    ``padding="same"`` pads as TensorFlow does.  Raises TransformError for multipliers out of range, ArchitectureError
+    for other numbers that are.
     """
     norm, silu = norm or Norm(), Act("silu")
     base = Architecture(
         name=name,
-        stem=ConvNormAct(32, 3, 2, norm=norm, act=silu),
-        stages=tuple(Stage(MBConv(c, s, t, k, norm=norm), n) for t, k, s, c, n in STAGES),
+        stem=ConvNormAct(32, 3, 2, norm=norm, act=silu, padding=padding),
+        stages=tuple(Stage(MBConv(c, s, t, k, norm=norm, padding=padding), n) for t, k, s, c, n in STAGES),
         head=seq(
             conv=ConvNormAct(1280, norm=norm, act=silu), pool=GlobalPool(), dropout=Dropout(dropout), fc=Linear(classes)
         ),
@@ -59,6 +62,8 @@ def efficientnet(
 # torchvision keeps torch's batch-norm settings up to B4; the authors' are these throughout.
 _AUTHORS = Norm(eps=1e-3, momentum=0.01)
 _TORCH = Norm()
+_TENSORFLOW = Norm(eps=1e-3)
+"""timm's for the weights of TensorFlow."""
 
 # member, width, depth, resolution, dropout, norm, top-1 in percent (table 2)
 ROWS: tuple[tuple[int, float, float, int, float, Norm, float], ...] = (
@@ -71,13 +76,58 @@ ROWS: tuple[tuple[int, float, float, int, float, Norm, float], ...] = (
     (6, 1.8, 2.6, 528, 0.5, _AUTHORS, 84.0),
     (7, 2.0, 3.1, 600, 0.5, _AUTHORS, 84.3),
 )
+B8 = (2.2, 3.6, 672, 0.5)
+"""The multipliers of Xie et al. 2020 (Adversarial Examples Improve Image Recognition, arXiv:1911.09665)."""
+
+# top-1 in percent of timm's aa_in1k weights (AutoAugment, as in the paper), which the authors trained, for B0 to B7
+TENSORFLOW_TOP1 = (76.882, 78.840, 80.074, 81.648, 83.040, 83.696, 84.124, 84.424)
+
+_TORCHVISION_KEYS = torchvision_efficientnet(len(STAGES))
 
 
 def _entry(member: int, width: float, depth: float, resolution: int, dropout: float, norm: Norm, top1: float) -> Entry:
     name = f"efficientnet_b{member}"
-    make = partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, norm=norm, name=name)
-    note = "batch-norm settings of torchvision (eps 1e-5); the authors' are 1e-3" if norm is _TORCH else ""
-    return Entry(name, make, Accuracy(top1, resolution, "Tan and Le 2019, table 2"), note)
+    make = partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, name=name)
+    torch = norm is _TORCH
+    note = (
+        "batch-norm settings of torchvision (eps 1e-5); the authors' are 1e-3"
+        if torch
+        else "batch-norm epsilon 1e-3, as in torchvision and the paper's code; timm's is 1e-5"
+    )
+    return Entry(
+        name,
+        partial(make, norm=norm),
+        Accuracy(top1, resolution, "Tan and Le 2019, table 2"),
+        note,
+        torchvision=Peer(name, _TORCHVISION_KEYS),
+        timm=Peer(name, TIMM, None if torch else partial(make, norm=_TORCH)),
+    )
+
+
+def _b8() -> Entry:
+    width, depth, resolution, dropout = B8
+    name = "efficientnet_b8"
+    make = partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, name=name)
+    note = "multipliers of Xie et al. 2020; its weights are published as TensorFlow pads alone: tf_efficientnet_b8"
+    return Entry(name, make, None, note, timm=Peer(name, TIMM))
+
+
+def _tensorflow(
+    member: int, width: float, depth: float, resolution: int, dropout: float, top1: float, weights: str
+) -> Entry:
+    name = f"tf_efficientnet_b{member}"
+    make = partial(
+        efficientnet,
+        width,
+        depth,
+        resolution=resolution,
+        dropout=dropout,
+        norm=_TENSORFLOW,
+        padding="same",
+        name=name,
+    )
+    accuracy = Accuracy(top1, resolution, f"timm, {weights} weights, trained by the authors")
+    return Entry(name, make, accuracy, "padded as TensorFlow pads", timm=Peer(name, TIMM))
 
 
 FAMILY = Family(
@@ -86,5 +136,15 @@ FAMILY = Family(
     year=2019,
     paper="Tan and Le 2019, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, arXiv:1905.11946",
     idea="Scale width, depth and resolution together, in fixed proportion, from a base network that was searched for.",
-    entries=tuple(_entry(*row) for row in ROWS),
+    predecessor="mnasnet",
+    difference=(
+        "The same search aimed at MACs instead of latency, every block has attention, SiLU replaces ReLU, and "
+        "larger members scale width, depth and resolution at once."
+    ),
+    entries=(
+        *(_entry(*row) for row in ROWS),
+        _b8(),
+        *(_tensorflow(*row[:5], top1, "aa_in1k") for row, top1 in zip(ROWS, TENSORFLOW_TOP1, strict=True)),
+        _tensorflow(8, *B8, 85.358, "ap_in1k"),
+    ),
 )

@@ -1,4 +1,4 @@
-"""What the registry holds: a family with its paper, and its members with their published accuracy."""
+"""What the registry holds: a family with its paper, its members with their published figures, and who else has them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from vertebra.arch.architecture import Architecture
+from vertebra.zoo.keys import KeyMap
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -17,14 +18,47 @@ class Accuracy(msgspec.Struct, frozen=True):
     source: str
 
 
+class Published(msgspec.Struct, frozen=True):
+    """Figures of a paper for a network that neither torchvision nor timm has.
+
+    ``params`` and ``macs`` are as the paper prints them, so ours must round to them: ``digits`` significant ones.
+    """
+
+    source: str
+    params: float | None = None
+    macs: float | None = None
+    digits: int = 2
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """The same network in another project: its name and its tensors' names there.
+
+    ``make`` gives the variant of ours that is exactly theirs, where it differs in what no tensor shows, such as an
+    epsilon; None: the entry's own.
+    """
+
+    name: str
+    keys: KeyMap
+    make: Callable[[], Architecture] | None = None
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """One named architecture: how to make it, and what was published of it."""
+    """One named architecture: how to make it, what was published of it, and where else it is found."""
 
     name: str
     make: Callable[[], Architecture]
     accuracy: Accuracy | None = None
     note: str = ""
     """Where it differs from its paper, or why no accuracy is given."""
+    torchvision: Peer | None = None
+    timm: Peer | None = None
+    published: Published | None = None
+
+    @property
+    def peers(self) -> dict[str, Peer]:
+        """The projects that have it: ``torchvision``, ``timm``."""
+        both = {"torchvision": self.torchvision, "timm": self.timm}
+        return {source: peer for source, peer in both.items() if peer is not None}
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -36,3 +70,7 @@ class Family(msgspec.Struct, frozen=True):
     paper: str
     idea: str
     entries: tuple[Entry, ...]
+    predecessor: str = ""
+    """The family that it grew from, by its name in the registry; none for the first of a line."""
+    difference: str = ""
+    """What it changed of its predecessor, or of what went before, in a sentence."""

@@ -1,7 +1,8 @@
 """ResNet (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385).
 
-Rows: table 1.  The stride of a bottleneck is on its 3x3 convolution, as in torchvision and in the authors' later code
-(v1.5); the paper has it on the first 1x1.
+Rows: table 1; the 200 layers are those of their next paper (Identity Mappings in Deep Residual Networks, table 5), with
+the blocks of the first.  The stride of a bottleneck is on its 3x3 convolution, as in torchvision and in the authors'
+later code (v1.5); the paper has it on the first 1x1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 from vertebra.arch.architecture import Architecture, Stage
-from vertebra.arch.blocks.residual import BasicResidual, Bottleneck
+from vertebra.arch.blocks.residual import BasicResidual, Bottleneck, Shortcut
 from vertebra.arch.blocks.squeeze import SqueezeExcite
 from vertebra.arch.combinators import seq
 from vertebra.arch.node import Node
@@ -19,6 +20,7 @@ from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
 from vertebra.arch.record import brief
 from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import Accuracy, Entry, Family
+from vertebra.zoo.resnet_keys import BOTH, RESNET, TIMM, peer
 
 Kind = Literal["basic", "bottleneck"]
 
@@ -27,15 +29,25 @@ Maker = Callable[[int, int], Node]
 """A block of a width and a stride."""
 
 
-def _basic(groups: int, base_width: int, attention: SqueezeExcite | None) -> Maker:
-    return lambda width, stride: BasicResidual(width, stride, groups, attention)
+def _basic(groups: int, base_width: int, attention: SqueezeExcite | None, shortcut: Shortcut) -> Maker:
+    return lambda width, stride: BasicResidual(width, stride, groups, attention, shortcut)
 
 
-def _bottleneck(groups: int, base_width: int, attention: SqueezeExcite | None) -> Maker:
-    return lambda width, stride: Bottleneck(4 * width, stride, groups, base_width, attention=attention)
+def _bottleneck(groups: int, base_width: int, attention: SqueezeExcite | None, shortcut: Shortcut) -> Maker:
+    return lambda width, stride: Bottleneck(
+        4 * width, stride, groups, base_width, attention=attention, shortcut=shortcut
+    )
 
 
-KINDS: dict[Kind, Callable[[int, int, SqueezeExcite | None], Maker]] = {"basic": _basic, "bottleneck": _bottleneck}
+KINDS: dict[Kind, Callable[[int, int, SqueezeExcite | None, Shortcut], Maker]] = {
+    "basic": _basic,
+    "bottleneck": _bottleneck,
+}
+
+
+def plain_stem(width: int) -> Node:
+    """A strided 7x7 convolution and a max pool (table 1)."""
+    return seq(conv=Conv(width, 7, 2), norm=Norm(), act=Act(), pool=Pool("max", 3, 2, 1))
 
 
 def resnet(
@@ -46,6 +58,8 @@ def resnet(
     groups: int = 1,
     base_width: int = 64,
     attention: SqueezeExcite | None = None,
+    stem: Callable[[int], Node] = plain_stem,
+    shortcut: Shortcut = "projection",
     classes: int = 1000,
     resolution: int = 224,
     name: str = "resnet",
@@ -53,18 +67,17 @@ def resnet(
     """A ResNet with any depths and widths: a stage for each pair of them.
 
     ``widths`` are those of the paper's table before the bottleneck's expansion of 4.  ``groups`` and ``base_width``
-    give ResNeXt, ``attention`` SENet.  Raises ArchitectureError for an unknown block, for widths that are not as many
-    as depths, and for numbers out of range.
+    give ResNeXt, ``attention`` SENet; ``stem`` makes the stem of the first width.  Raises ArchitectureError for an
+    unknown block, for widths that are not as many as depths, and for numbers out of range.
     """
-
     if not isinstance(block, str) or block not in KINDS:
         raise ArchitectureError(f"unknown block {brief(block)}", where="resnet", allowed=", ".join(KINDS))
     if len(widths) != len(depths) or not depths:
         raise ArchitectureError(f"{len(depths)} depths and {len(widths)} widths", where="resnet", allowed="as many")
-    first = KINDS[block](groups, base_width, attention)
+    first = KINDS[block](groups, base_width, attention, shortcut)
     return Architecture(
         name=name,
-        stem=seq(conv=Conv(widths[0], 7, 2), norm=Norm(), act=Act(), pool=Pool("max", 3, 2, 1)),
+        stem=stem(widths[0]),
         stages=tuple(
             Stage(first(width, 2 if index else 1), depth)
             for index, (width, depth) in enumerate(zip(widths, depths, strict=True))
@@ -75,21 +88,37 @@ def resnet(
 
 
 _TORCHVISION = "torchvision IMAGENET1K_V1 weights"
+_MAPPINGS = "He et al. 2016, Identity Mappings, table 5, tested at 320 px"
 
-# layers, block, depths, top-1 in percent at 224 px
-ROWS: tuple[tuple[int, Kind, tuple[int, int, int, int], float], ...] = (
-    (18, "basic", (2, 2, 2, 2), 69.758),
-    (34, "basic", (3, 4, 6, 3), 73.314),
-    (50, "bottleneck", (3, 4, 6, 3), 76.130),
-    (101, "bottleneck", (3, 4, 23, 3), 77.374),
-    (152, "bottleneck", (3, 8, 36, 3), 78.312),
+# layers, block, depths, top-1 in percent, resolution, source, who has it
+ROWS: tuple[tuple[int, Kind, tuple[int, int, int, int], float, int, str, tuple[str, ...]], ...] = (
+    (18, "basic", (2, 2, 2, 2), 69.758, 224, _TORCHVISION, BOTH),
+    (34, "basic", (3, 4, 6, 3), 73.314, 224, _TORCHVISION, BOTH),
+    (50, "bottleneck", (3, 4, 6, 3), 76.130, 224, _TORCHVISION, BOTH),
+    (101, "bottleneck", (3, 4, 23, 3), 77.374, 224, _TORCHVISION, BOTH),
+    (152, "bottleneck", (3, 8, 36, 3), 78.312, 224, _TORCHVISION, BOTH),
+    (200, "bottleneck", (3, 24, 36, 3), 78.2, 320, _MAPPINGS, TIMM),
 )
 
 
-def _entry(layers: int, block: Kind, depths: tuple[int, ...], top1: float) -> Entry:
+def _entry(
+    layers: int,
+    block: Kind,
+    depths: tuple[int, ...],
+    top1: float,
+    resolution: int,
+    source: str,
+    holders: tuple[str, ...],
+) -> Entry:
     name = f"resnet{layers}"
-    note = "stride on the 3x3 convolution (v1.5)" if block == "bottleneck" else ""
-    return Entry(name, partial(resnet, depths, block, name=name), Accuracy(top1, 224, _TORCHVISION), note)
+    return Entry(
+        name,
+        partial(resnet, depths, block, name=name),
+        Accuracy(top1, resolution, source),
+        "stride on the 3x3 convolution (v1.5)" if block == "bottleneck" else "",
+        torchvision=peer(name, RESNET, "torchvision", holders),
+        timm=peer(name, RESNET, "timm", holders),
+    )
 
 
 FAMILY = Family(
@@ -98,5 +127,11 @@ FAMILY = Family(
     year=2015,
     paper="He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385",
     idea="Layers learn what to add to their input, so a hundred of them train as easily as ten.",
+    predecessor="vgg",
+    difference=(
+        "Shortcuts add each block's input to its output, batch norm follows every convolution, strides take the "
+        "place of most pools, and a mean over the map that of the hidden dense layers: up to eight times the depth, "
+        "with fewer MACs."
+    ),
     entries=tuple(_entry(*row) for row in ROWS),
 )

@@ -1,7 +1,7 @@
 """MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov and Chen, "Inverted Residuals and Linear Bottlenecks", CVPR 2018,
 arXiv:1801.04381).
 
-Rows: table 2.
+Stages: table 2.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from vertebra.arch.combinators import seq
 from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear
 from vertebra.arch.record import replace
 from vertebra.arch.rounding import Rounding
-from vertebra.zoo.entry import Accuracy, Entry, Family
+from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.mobile_keys import TIMM, TORCHVISION_MOBILENET_V2
+from vertebra.zoo.multipliers import scaled_between_ends
 
 # expansion t, output channels c, repeats n, stride s
 STAGES: tuple[tuple[int, int, int, int], ...] = (
@@ -36,8 +38,22 @@ def mobilenet_v2(
 
     Raises TransformError for a multiplier out of range, ArchitectureError for other numbers that are.
     """
+    return replace(_base(classes, resolution, name).scaled(width=width), name=name)
+
+
+def mobilenet_v2_deep(
+    width: float, depth: float, *, classes: int = 1000, resolution: int = 224, name: str = "mobilenet_v2_deep"
+) -> Architecture:
+    """timm's wider and deeper MobileNetV2: stem, last convolution and the depths of the outer stages stay.
+
+    Raises TransformError for multipliers out of range, ArchitectureError for other numbers that are.
+    """
+    return scaled_between_ends(_base(classes, resolution, name), width, depth)
+
+
+def _base(classes: int, resolution: int, name: str) -> Architecture:
     relu6 = Act("relu6")
-    base = Architecture(
+    return Architecture(
         name=name,
         stem=ConvNormAct(32, 3, 2, act=relu6),
         stages=tuple(Stage(InvertedResidual(c, s, t), n) for t, c, n, s in STAGES),
@@ -46,20 +62,44 @@ def mobilenet_v2(
         rounding=Rounding(head_floor=1.0),
         initialisation=Initialisation(linear="normal"),
     )
-    return replace(base.scaled(width=width), name=name)
 
 
 _PAPER = "Sandler et al. 2018, table 4"
 _SLIM = "TensorFlow models, slim/nets/mobilenet README"
+_TIMM = "timm, ra_in1k weights"
 
 # name, width multiplier, top-1 in percent at 224 px, source
 ROWS: tuple[tuple[str, float, float, str], ...] = (
-    ("mobilenet_v2", 1.0, 72.0, _PAPER),
     ("mobilenetv2_035", 0.35, 60.3, _SLIM),
     ("mobilenetv2_050", 0.5, 65.4, _SLIM),
     ("mobilenetv2_075", 0.75, 69.8, _SLIM),
     ("mobilenetv2_140", 1.4, 74.7, _PAPER),
 )
+
+# name, width multiplier, depth multiplier, top-1 in percent at 224 px
+DEEP_ROWS: tuple[tuple[str, float, float, float], ...] = (
+    ("mobilenetv2_110d", 1.1, 1.2, 75.056),
+    ("mobilenetv2_120d", 1.2, 1.4, 77.300),
+)
+
+_FIRST = Entry(
+    "mobilenet_v2",
+    mobilenet_v2,
+    Accuracy(72.0, 224, _PAPER),
+    torchvision=Peer("mobilenet_v2", TORCHVISION_MOBILENET_V2),
+    timm=Peer("mobilenetv2_100", TIMM),
+)
+
+
+def _wide(name: str, width: float, top1: float, source: str) -> Entry:
+    return Entry(name, partial(mobilenet_v2, width, name=name), Accuracy(top1, 224, source), timm=Peer(name, TIMM))
+
+
+def _deep(name: str, width: float, depth: float, top1: float) -> Entry:
+    make = partial(mobilenet_v2_deep, width, depth, name=name)
+    note = "wider and deeper than any of the paper's, its stem and its last convolution as they are"
+    return Entry(name, make, Accuracy(top1, 224, _TIMM), note, timm=Peer(name, TIMM))
+
 
 FAMILY = Family(
     name="mobilenet_v2",
@@ -67,8 +107,10 @@ FAMILY = Family(
     year=2018,
     paper="Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv:1801.04381",
     idea="Shortcuts join the narrow ends, the work is done depthwise in the wide middle, and the narrow end is linear.",
-    entries=tuple(
-        Entry(name, partial(mobilenet_v2, width, name=name), Accuracy(top1, 224, source))
-        for name, width, top1, source in ROWS
+    predecessor="mobilenet_v1",
+    difference=(
+        "A 1x1 convolution widens the map before the depthwise one, the narrow end has no activation, and shortcuts "
+        "join the narrow ends."
     ),
+    entries=(_FIRST, *(_wide(*row) for row in ROWS), *(_deep(*row) for row in DEEP_ROWS)),
 )
