@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.nn.helpers import images, randomised, tiny
 from vertebra.arch.primitives import Conv, Linear
-from vertebra.errors import ArchitectureError, TransformError, WeightsError
+from vertebra.errors import ArchitectureError, TransformError, UnknownNameError, WeightsError
 from vertebra.nn import build
 from vertebra.weights.load import load
 from vertebra.weights.save import save
@@ -113,12 +113,16 @@ class TestRefused:
         )
 
     def test_only_a_few_are_named(self, path):
-        assert " and 3 more" in fault(path, tiny(stem=tiny().stages[0].block))
+        assert " and 2 more" in fault(path, tiny(stem=tiny().stages[0].block))
 
     def test_shapes(self, path):
         changed(path, fc__bias=torch.zeros(6), stem__conv__weight=torch.zeros(8, 1, 3, 3))
+        assert fault(path) == "wrong shapes: fc.bias is (6,) for (5,); check that they are of this architecture"
+
+    def test_channels_of_another_network(self, path):
+        changed(path, stem__conv__weight=torch.zeros(8, 1, 3, 3))
         assert fault(path) == (
-            "wrong shapes: stem.conv.weight is (8, 1, 3, 3) for (8, 3, 3, 3), fc.bias is (6,) for (5,); "
+            "wrong shapes: stem.conv.weight is (8, 1, 3, 3) for (8, 3, 3, 3); "
             "check width, classes and channels of the architecture"
         )
 
@@ -137,17 +141,23 @@ class TestRefused:
         assert fault(path).startswith("not a whole safetensors file")
 
     def test_unknown_source(self, path):
-        with pytest.raises(WeightsError) as caught:
+        with pytest.raises(UnknownNameError, match="unknown architecture 'tiny'"):
             load(tiny(), "torchvision:IMAGENET1K_V2")
-        assert str(caught.value) == "unknown source of weights 'torchvision:IMAGENET1K_V2' (allowed: file:PATH)"
-        with pytest.raises(WeightsError, match=f"allowed: file:PATH.; write file:{path}"):
+        allowed = "torchvision:TAG, timm:TAG, hub:OWNER/NAME[@REVISION], file:PATH, best, or a Path"
+        for source in ("http:x", "file:", "resnet50", ""):
+            with pytest.raises(WeightsError) as caught:
+                load(tiny(), source)
+            assert str(caught.value) == (
+                f"unknown source of weights {source!r} (allowed: {allowed}); see `vertebra weights`"
+            )
+        with pytest.raises(WeightsError, match=f"write file:{path}"):
             load(tiny(), str(path))
 
 
 @pytest.mark.parametrize(
     ("arch", "weights", "error", "message"),
     [
-        ("cifar_resnet20", "file:x", ArchitectureError, "use vertebra.architecture('cifar_resnet20')"),
+        (7, "file:x", ArchitectureError, "expected an architecture or a node, got 7"),
         (Conv(3), "file:x", ArchitectureError, "weights need a whole architecture"),
         (architecture("cifar_resnet20"), None, WeightsError, "expected a source of weights, got None"),
     ],

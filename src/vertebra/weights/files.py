@@ -46,3 +46,12 @@ def opened(path: str | Path, framework: Literal["np", "pt"]) -> Iterator[Any]:
         raise WeightsError(
             f"not a whole safetensors file: {error}", where=str(path), remedy="write it again; pickles are not read"
         ) from None
+
+
+def metadata(path: str | Path) -> dict[str, str]:
+    """The words in a safetensors file's header; none for any other file."""
+    try:
+        with safe_open(path, "np") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}

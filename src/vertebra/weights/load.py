@@ -1,90 +1,113 @@
-"""load(): an architecture with weights from a file, without values that would be thrown away."""
+"""load(): an architecture with anybody's weights, without values that would be thrown away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.expansion import Layer, joined
-from vertebra.arch.primitives import Linear
 from vertebra.arch.record import brief
-from vertebra.errors import ArchitectureError, WeightsError
-from vertebra.nn.construct import construct, described, layers_of
-from vertebra.nn.initialise import initialise
-from vertebra.weights.files import opened
-from vertebra.weights.matching import assign
+from vertebra.errors import ArchitectureError, TransformError, WeightsError
+from vertebra.nn.construct import construct, described
+from vertebra.weights.adapting import reclassify, with_input_channels
+from vertebra.weights.checkpoint import read_checkpoint
+from vertebra.weights.matching import Matched, assign, match
+from vertebra.weights.naming import weights_of
+from vertebra.weights.origin import Origin
+from vertebra.weights.sources import Offered, offered
 
-Source = Callable[[str], Mapping[str, Tensor]]
 
+def load(
+    of: str | Architecture | None,
+    weights: str | Path = "best",
+    *,
+    classes: int | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+) -> nn.Module:
+    """A network with these weights, in evaluation mode.
 
-def load(arch: Architecture, weights: str | Path, *, classes: int | None = None, seed: int = 0) -> nn.Module:
-    """The network of ``arch`` with these weights, in evaluation mode.
+    ``of`` is a registered name, an architecture, or None where the weights say themselves what they are of.
+    ``weights`` is
 
-    ``weights`` is ``"file:PATH"`` or a Path to a safetensors file of ours.  Its values are mapped from the file, not
-    copied: don't write into the file while the network lives (``save`` replaces it, which is safe); training does not
-    change the file.  With ``classes`` the file's classifier may have another number of them: it is then replaced by a
-    new one, initialised with ``seed``.
-    Raises ArchitectureError for anything but an architecture; WeightsError for a file that is missing or broken, an
-    unknown source, names or shapes that are not the architecture's, and values that are not finite; TransformError for
-    ``classes`` without a classifier.
+    - ``"torchvision:IMAGENET1K_V2"``, ``"timm:a1_in1k"`` (see ``vertebra weights``) or ``"best"``: the highest
+      published top-1 under a free licence;
+    - ``"hub:owner/name"`` or ``"hub:owner/name@revision"``: a repository that vertebra or timm has written, or any
+      with ``model.safetensors``;
+    - ``"file:PATH"`` or a Path: a file or a folder, of ours or anybody's (safetensors, or a torch file, of which only
+      tensors are read); ``"ordered:PATH"`` where nothing but the order in the file, that of execution, can tell.
+
+    ``net.arch`` is the variant of the source that was recognised.  ``net.weights`` (:class:`Origin`) has the
+    preprocessing, the labels, the licence, the published accuracy, and a line for each thing that was changed: with
+    other ``classes`` than the weights' the classifier is a new one, initialised with ``seed``; for other ``channels``
+    the first kernel is summed (one) or repeated (more).
+    Values of a file are mapped, not copied: don't write into the file while the network lives (``save`` replaces it,
+    which is safe); training does not change the file.
+    Raises UnknownNameError for the architecture; WeightsError for an unknown source or weight, a file that is missing,
+    broken or wants to run code, tensors that are missing, too many, wrongly shaped or not finite
+    (AmbiguousWeightsError where they fit in two ways), and weights without a classifier where none is asked for;
+    DownloadError and OfflineError where they cannot be fetched, OutputError where the cache cannot be written;
+    TransformError for ``classes`` or ``channels`` that the network cannot have.
     """
-    if not isinstance(arch, Architecture):
-        described(arch)
+    if of is not None and not isinstance(of, str | Architecture):
+        described(of)
         raise ArchitectureError("weights need a whole architecture", remedy="build(node, channels=) builds a node")
-    where, tensors = _tensors(weights)
-    wanted = arch if classes is None else arch.with_classes(classes)
-    stored = wanted if classes is None else _as_stored(wanted, tensors)
+    for name, value in (("classes", classes), ("channels", channels)):
+        if value is not None and (type(value) is not int or value < 1):
+            raise TransformError(f"{name} of {brief(value)}", allowed="a whole number from 1")
+    if classes is not None and isinstance(of, Architecture):
+        of.with_classes(classes)  # raises, before anything is fetched, where there is no classifier
+    offer = offered(of, weights)
+    given = read_checkpoint(offer.path)
+    matched = match(offer.arch, given, ordered=offer.ordered)
+    origin = offer.origin.noting(report=matched.report)
+    return _network(of, offer, matched, origin, classes, channels, seed)
+
+
+def _network(
+    of: str | Architecture | None,
+    offer: Offered,
+    matched: Matched,
+    origin: Origin,
+    classes: int | None,
+    channels: int | None,
+    seed: int,
+) -> nn.Module:
+    stored, tensors, where = matched.variant, matched.tensors, str(offer.path)
+    absent = bool(matched.report.absent)
+    if absent and classes is None:
+        raise WeightsError("has no classifier", where=where, remedy="say how many classes a new one has: classes=10")
+    if isinstance(of, Architecture):
+        if offer.exact:  # then what was not asked for by an argument must be the file's
+            stored = stored if classes is not None or of.classes is None else stored.with_classes(of.classes)
+            stored = stored if channels is not None else stored.with_channels(of.channels)
+        classes = of.classes if classes is None else classes
+        channels = of.channels if channels is None else channels
+    if classes is not None:
+        stored.with_classes(classes)  # raises where there is no classifier to change
+    if absent:
+        tensors = tensors | {name: _placeholder(stored, name) for name in matched.report.absent}
+    if channels is not None and channels != stored.channels:
+        stored, tensors, origin = with_input_channels(stored, tensors, origin, channels)
     with torch.device("meta"):
         net = construct(stored)
     assign(net, tensors, where)
-    if stored.classes != wanted.classes:
-        _reclassify(net, wanted, seed)
+    if classes is not None and (absent or stored.classes != classes):
+        reclassify(net, stored.with_classes(classes), seed)
+        was = "none" if absent else stored.classes
+        origin = origin.noting(
+            f"the classifier is new: {classes} classes, where the weights have {was} (seed {seed})",
+            labels=None,
+            top1=None,
+            resolution=None,
+            top1_source=None,
+        )
+    net.__dict__["weights"] = origin
     return net.eval()
 
 
-def _tensors(weights: str | Path) -> tuple[str, Mapping[str, Tensor]]:
-    """Where the weights come from, as errors name it, and the weights."""
-    if isinstance(weights, Path):
-        return str(weights), SOURCES["file"](str(weights))
-    if not isinstance(weights, str):
-        raise WeightsError(f"expected a source of weights, got {brief(weights)}", allowed="file:PATH, or a Path")
-    scheme, colon, rest = weights.partition(":")
-    if not colon or scheme not in SOURCES:
-        remedy = f"write file:{weights}" if Path(weights).is_file() else None
-        raise WeightsError(f"unknown source of weights {weights!r}", allowed="file:PATH", remedy=remedy)
-    return rest, SOURCES[scheme](rest)
-
-
-def mapped(path: str) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file, backed by the file until written to."""
-    with opened(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-
-
-SOURCES: dict[str, Source] = {"file": mapped}
-"""What may stand before the colon."""
-
-
-def _classifier(arch: Architecture) -> Layer:
-    return [layer for layer in layers_of(arch) if isinstance(layer.node, Linear)][-1]
-
-
-def _as_stored(arch: Architecture, tensors: Mapping[str, Tensor]) -> Architecture:
-    """The architecture with as many classes as the weights were trained for."""
-    kernel = tensors.get(joined(_classifier(arch).path, "weight"))
-    return arch if kernel is None or kernel.ndim != 2 else arch.with_classes(kernel.shape[0])
-
-
-def _reclassify(net: nn.Module, arch: Architecture, seed: int) -> None:
-    """A new classifier, for the classes of ``arch``, in the place of the old one."""
-    layer = _classifier(arch)
-    module = net.get_submodule(layer.path)
-    for weight in layer.node.weights(layer.enters):
-        module.register_parameter(weight.name, nn.Parameter(torch.empty(weight.shape)))
-    module.out_features = arch.classes  # type: ignore[assignment]
-    net.__dict__["arch"] = arch
-    initialise(net, [layer], arch.initialisation, seed)
+def _placeholder(arch: Architecture, name: str) -> Tensor:
+    """A tensor that takes no memory, for one that is replaced at once."""
+    return torch.zeros(()).expand(weights_of(arch)[name].shape)

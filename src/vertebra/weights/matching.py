@@ -1,17 +1,88 @@
-"""Tensors into the places of a network that they are named for."""
+"""Tensors into a network: recognised by their names or aligned by structure, then put into their places."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vertebra.errors import WeightsError
+from vertebra.arch.architecture import Architecture
+from vertebra.errors import AmbiguousWeightsError, WeightsError
+from vertebra.weights.alignment import aligned
+from vertebra.weights.checkpoint import Checkpoint
+from vertebra.weights.naming import OURS, namings
+from vertebra.weights.recognition import Fit, fit, readings
+from vertebra.weights.report import Report
+from vertebra.zoo.entry import Entry
 
 Slots = dict[str, tuple[dict[str, Tensor | None], str]]
 SHOWN = 3
+KNOWN = 0.5
+"""With this part of a source's names, a checkpoint counts as that source's, and what is wrong in it is an error."""
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """A checkpoint as the weights of a network of ours."""
+
+    variant: Architecture
+    """The network as the recognised source has it, with the checkpoint's own number of classes and input channels."""
+    tensors: dict[str, Tensor]
+    """Under our names and in our shapes; they share the checkpoint's memory.  A classifier's may be missing: see
+    ``report.absent``."""
+    report: Report
+
+
+def match(of: Architecture | Entry, tensors: Mapping[str, Tensor], *, ordered: bool = False) -> Matched:
+    """The checkpoint's ``tensors`` as the weights of ``of``, whoever saved them.
+
+    Names are tried first: our own, then those of every project that has the network (``Entry.peers``), whose variant
+    is then taken.  Unknown names are aligned by structure: role, shape, what stands together, numbers in the names;
+    never by the order in the file, unless the caller vouches with ``ordered`` that it is that of execution.
+    Raises AmbiguousWeightsError, with two of the candidates, where more than one match is consistent with the evidence;
+    WeightsError for tensors that are missing, too many, of a wrong shape or no floating-point numbers.  Values are not
+    looked at: ``assign`` does that.
+    """
+    given = tensors if isinstance(tensors, Checkpoint) else Checkpoint(tensors)
+    fits: list[Fit] = []
+    for naming in namings(of):
+        found = [fit(naming, reading) for reading in readings(given)]
+        whole = [one for one in found if not one.faults]
+        if naming.source == OURS and whole:
+            return _matched(whole[0], given)
+        fits += whole[:1] or found
+    whole = [one for one in fits if not one.faults]
+    if whole:
+        return _matched(_the_one(whole, of, given), given)
+    best = max(fits, key=lambda one: one.known)
+    if best.known >= KNOWN:
+        raise WeightsError(best.faults, where=given.where, remedy="check that they are of this architecture")
+    arch = of.make() if isinstance(of, Entry) else of
+    return Matched(*aligned(arch, given, ordered=ordered))
+
+
+def _matched(one: Fit, given: Checkpoint) -> Matched:
+    return Matched(one.variant, one.tensors, one.report(given))
+
+
+def _the_one(whole: list[Fit], of: Architecture | Entry, given: Checkpoint) -> Fit:
+    """The fit of several; one that is the architecture asked for is taken, since asking for it is evidence."""
+    first = whole[0]
+    others = [one for one in whole[1:] if one.variant.hash != first.variant.hash or one.pairs != first.pairs]
+    if not others:
+        return first
+    asked = [one for one in whole if isinstance(of, Architecture) and one.naming.variant == of]
+    if asked:
+        return asked[0]
+    raise AmbiguousWeightsError(
+        f"the names are {first.naming.source}'s and {others[0].naming.source}'s, whose {first.variant.name} differ in "
+        "what no tensor shows",
+        where=given.where,
+        remedy="give the architecture itself: "
+        + " or ".join(f"zoo.registry.variant({first.variant.name!r}, {o.naming.source!r})" for o in (first, others[0])),
+    )
 
 
 def slots(net: nn.Module) -> Slots:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from safetensors import SafetensorError
@@ -13,11 +14,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vertebra.errors import OutputError, WeightsError
+from vertebra.weights.origin import HEADER, description
 
 
 def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], path: str | Path) -> None:
     """Write a network's parameters and buffers, or a mapping of names to arrays, as safetensors.
 
+    A network of ours takes its architecture along, and what came with its weights (:class:`Origin`), in the file's
+    header, so that ``load(None, "file:PATH")`` gives it back.
     The file is written under a temporary name beside it and renamed, so that ``path`` holds the old content or the
     new, whole.
     Raises OutputError where it cannot be written, WeightsError for tensors that share their memory.
@@ -28,13 +32,19 @@ def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], p
     _apart(tensors)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        save_file(tensors, partial, {"format": "pt"})
+        save_file(tensors, partial, _header(weights))
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"cannot be written: {reason}", where=str(path)) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _header(weights: object) -> dict[str, str]:
+    """One entry, since safetensors writes several in any order and equal networks should be equal files."""
+    said = description(weights) if isinstance(weights, nn.Module) else None
+    return {"format": "pt"} if said is None else {HEADER: msgspec.json.encode(said).decode()}
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> None:

@@ -1,0 +1,157 @@
+"""The folder in which downloaded weights lie, and the receipts that say what is in it.
+
+A file keeps the name under which it is published, so one that was copied there by hand is used like a downloaded one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from vertebra.errors import OutputError, WeightsError
+
+SHOWN = 4
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What was found out of a file when it was last read whole; of no worth once its size or its time differ."""
+
+    sha256: str
+    bytes: int
+    changed: int
+    """Nanoseconds."""
+    url: str = ""
+    version: str = ""
+    """The server's name for this content (ETag)."""
+
+
+def home() -> Path:
+    """``VERTEBRA_HOME``, or the platform's folder for caches."""
+    given = os.environ.get("VERTEBRA_HOME")
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/vertebra").expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser() / "vertebra" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vertebra"
+
+
+def store() -> Path:
+    """Where weights lie in the cache: ``torchvision/FILE``, ``hub/OWNER/NAME/REVISION/FILE``."""
+    return home() / "weights"
+
+
+def held() -> list[str]:
+    """The files in the cache, as paths within it."""
+    place = store()
+    found = (path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return sorted(path.relative_to(place).as_posix() for path in found)
+
+
+def holdings() -> str:
+    """A sentence that says what the cache holds, for errors."""
+    names = [name for name in held() if not name.endswith(".json")]
+    if not names:
+        return f"the cache {store()} is empty"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"the cache {store()} holds {', '.join(names[:SHOWN])}{more}"
+
+
+def receipt(path: Path) -> Receipt | None:
+    """The receipt of a file, if there is one and the file has not changed since."""
+    found = _receipt(path)
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return found if found and (found.bytes, found.changed) == (now.st_size, now.st_mtime_ns) else None
+
+
+def _receipt(path: Path) -> Receipt | None:
+    try:
+        return msgspec.json.decode(_beside(path, "json").read_bytes(), type=Receipt)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def intact(path: Path) -> Path:
+    """The path itself; raises WeightsError where its file has other content than when it was downloaded."""
+    old = _receipt(path)
+    if old is not None and receipt(path) is None:
+        if sha256_of(path) != old.sha256:
+            raise WeightsError(
+                "has changed since it was downloaded", where=str(path), remedy="delete it, and it is downloaded again"
+            )
+        write_receipt(path, old.sha256, url=old.url, version=old.version)
+    return path
+
+
+def write_receipt(path: Path, sha256: str, *, url: str = "", version: str = "") -> Receipt:
+    """Note what is known of a file; a cache that cannot be written does without."""
+    now = path.stat()
+    made = Receipt(sha256, now.st_size, now.st_mtime_ns, url, version)
+    temporary = _beside(path, f"{os.getpid()}.json")
+    with suppress(OSError):
+        temporary.write_bytes(msgspec.json.encode(made))
+        temporary.replace(_beside(path, "json"))
+    return made
+
+
+def verified(path: Path, sha256: str) -> bool:
+    """Whether the file is there; raises WeightsError where its SHA-256 does not begin with ``sha256``.
+
+    A file is read whole for that once, then its receipt is believed until its size or time differ.
+    """
+    if not path.is_file():
+        return False
+    known = receipt(path)
+    if known is None:
+        known = write_receipt(path, sha256_of(path))
+    if known.sha256.startswith(sha256):
+        return True
+    raise WeightsError(
+        f"is not the published file: its SHA-256 begins with {known.sha256[: len(sha256)]}, not {sha256}",
+        where=str(path),
+        remedy="delete it, and it is downloaded again",
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal; raises WeightsError for a file that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror}", where=str(path)) from None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time for a file of the cache; the others wait.  The system frees the lock of one that dies.
+
+    Raises OutputError where the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _beside(path, "lock").open("w")
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written: {error.strerror}",
+            where=str(path.parent),
+            remedy="set VERTEBRA_HOME to a folder of your own",
+        ) from None
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{kind}")

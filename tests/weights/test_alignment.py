@@ -1,0 +1,111 @@
+"""Checkpoints under names that nobody knows: right, ambiguous or refused, and never wrong."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.nn.helpers import tiny
+from tests.parity import names_of, ours
+from tests.selection import PEERS, QUICK_PEERS, marked
+from tests.weights.foreign import SCRAMBLED, anonymous, foreign_words, reordered, state_of, without_one
+from vertebra.errors import AmbiguousWeightsError, WeightsError
+from vertebra.nn import build
+from vertebra.weights.checkpoint import Checkpoint
+from vertebra.weights.matching import match
+from vertebra.zoo import entry
+
+
+def outcome(name, tensors, original, expected, **options) -> str:
+    """``right``, ``ambiguous`` or ``refused``; a pair that is not the expected one fails."""
+    try:
+        found = match(entry(name)[1], tensors, **options)
+    except AmbiguousWeightsError as error:
+        assert "fit in two ways" in str(error)
+        return "ambiguous"
+    except WeightsError:
+        return "refused"
+    pairs = {pair.ours: original[pair.theirs] for pair in found.report.pairs}
+    assert pairs == {ours_: theirs for ours_, theirs in expected.items() if ours_ in pairs}
+    assert {name for name in expected if not name.endswith("num_batches_tracked")} <= pairs.keys()
+    return "right"
+
+
+@pytest.mark.parametrize("pair", marked(PEERS, QUICK_PEERS))
+def test_never_wrong(pair):
+    name, source = pair
+    state, expected = state_of(name, source), names_of(ours(name, source), name, source)
+    known = {key: key for key in state}
+    assert outcome(name, state, known, expected) == "right"
+    assert outcome(name, reordered(state), known, expected) == "right"
+    assert outcome(name, without_one(state)[0], known, expected) == "refused"
+    for scrambled in SCRAMBLED.values():
+        strange = scrambled(state)
+        original = dict(zip(strange, state, strict=True))
+        outcome(name, strange, original, expected)
+        outcome(name, reordered(strange), original, expected)
+        assert outcome(name, without_one(strange)[0], original, expected) != "right"
+        outcome(name, strange, original, expected, ordered=True)
+        moved = reordered(state)
+        outcome(name, scrambled(moved), dict(zip(scrambled(moved), moved, strict=True)), expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet", "resnet18", "mobilenet_v2", "efficientnet_b0", "densenet121", "convnext_tiny", "googlenet"]
+)
+def test_structure_is_enough_for_most(name):
+    """Words that nobody knows, their numbers kept: groups and numbers tell everything, in whatever order."""
+    state = state_of(name, "torchvision")
+    expected = names_of(ours(name, "torchvision"), name, "torchvision")
+    strange = foreign_words(state)
+    original = dict(zip(strange, state, strict=True))
+    assert outcome(name, strange, original, expected) == "right"
+    assert outcome(name, reordered(strange), original, expected) == "right"
+
+
+def test_two_candidates_are_shown():
+    """ResNet-50's first block: a shortcut and a last convolution of one shape, and no name that tells them apart."""
+    strange = foreign_words(state_of("resnet50", "torchvision"))
+    with pytest.raises(AmbiguousWeightsError) as caught:
+        match(entry("resnet50")[1], strange)
+    text = str(caught.value)
+    assert "its names are unknown and fit in two ways: " in text and " -> stages.0.0." in text
+    assert text.endswith("say so: weights='ordered:PATH'")
+
+
+def test_order_counts_where_it_is_vouched_for():
+    state = state_of("resnet50", "torchvision")
+    found = match(entry("resnet50")[1], anonymous(state), ordered=True)
+    assert {pair.evidence for pair in found.report.pairs} == {"order"}
+    assert "aligned by structure" in str(found.report) and "by the order in the file: " in str(found.report)
+
+
+def test_order_that_is_not_that_of_execution():
+    """torchvision's ConvNeXt blocks define their layer scale first."""
+    with pytest.raises(WeightsError, match=r"not in the order of execution: tensor \d+ is tensor\d+, "):
+        match(entry("convnext_tiny")[1], anonymous(state_of("convnext_tiny", "torchvision")), ordered=True)
+
+
+def test_safetensors_keep_no_order():
+    given = Checkpoint(anonymous(build(tiny()).state_dict()), in_order=False)
+    with pytest.raises(WeightsError, match="safetensors keep no order"):
+        match(tiny(), given, ordered=True)
+
+
+def test_values_and_classes_of_an_unknown_file():
+    """The tensors themselves arrive, and the classifier's size is the file's."""
+    state = build(tiny(), classes=3).state_dict()
+    strange = foreign_words(dict(state))
+    found = match(tiny(), strange)
+    assert found.variant.classes == 3 and found.report.naming == "unknown"
+    for (name, tensor), other in zip(state.items(), strange.values(), strict=True):
+        assert torch.equal(found.tensors[name], tensor)
+        assert name.endswith("num_batches_tracked") or found.tensors[name] is other
+
+
+def test_the_report_reads():
+    text = str(match(tiny(), foreign_words(dict(build(tiny()).state_dict()))).report)
+    lines = text.splitlines()
+    assert lines[0].startswith("tiny: ") and "aligned by structure" in lines[0]
+    assert any(line.startswith("  by role and shape alone: ") for line in lines)
+    assert any(line.startswith("  by the group that it stands in: ") for line in lines)
