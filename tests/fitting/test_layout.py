@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from vertebra.costs.budget import Budgets
 from vertebra.costs.count import cost
 from vertebra.errors import BudgetError
-from vertebra.fitting.halving import LEAST_EPOCHS, TRAINING_COST, affordable_ms, contenders, rounds_for
+from vertebra.fitting.halving import LEAST_EPOCHS, TRAINING_COST, Setting, affordable_ms, foreign, ranked, rounds_for
 from vertebra.fitting.layout import LAST_MAP, Plan, breach, plans, resolutions_for, within
-from vertebra.fitting.measuring import PER_FAMILY, Latency, Measured, over, search_family
+from vertebra.fitting.measuring import Latency, Measured, over
+from vertebra.fitting.searching import PER_FAMILY, search_family, spread
 from vertebra.zoo import families
 
 
@@ -72,7 +73,7 @@ def test_the_bisection_finds_the_largest_good_one(found: tuple[Plan, ...], limit
     def test(plan: Plan) -> Measured:
         return measured(plan, 1e-6 * plan.macs, budget)
 
-    done = search_family(members, test, lambda one: one.fits)
+    done = search_family(members, test, lambda one: one.fits, side=16)
     assert done[0].plan == members[0] and len(done) <= PER_FAMILY
     if limit > 1e8:
         assert done[-1].plan.macs > members[-3].macs
@@ -80,20 +81,53 @@ def test_the_bisection_finds_the_largest_good_one(found: tuple[Plan, ...], limit
         assert not any(one.fits for one in done)
 
 
-def test_contenders_come_from_every_family_largest_affordable_first(found: tuple[Plan, ...]) -> None:
-    every = [measured(plan, 1e-7 * plan.macs, 1.0) for plan in found]
-    chosen = contenders(every, count=5, images=1000, seconds=600.0)
-    assert len({one.plan.family for one in chosen}) == 5
+def test_a_guess_near_the_answer_needs_few_tests(found: tuple[Plan, ...]) -> None:
+    members = [plan for plan in found if plan.family == "resnet"]
+    limit = spread(members, 24)[10].macs
+
+    def test(plan: Plan) -> Measured:
+        return measured(plan, 1e-6 * plan.macs, 1e-6 * limit)
+
+    done = search_family(members, test, lambda one: one.fits, side=16, tests=2, guess=1.01 * limit)
+    assert done[0].plan.macs == limit and done[0].fits and len(done) == 2
+    # Of a guess far too large, the last test is the smallest member, which says whether anything fits.
+    done = search_family(members, test, lambda one: one.fits, side=16, tests=2, guess=1e15)
+    assert not done[0].fits and done[-1].plan == members[0]
+
+
+def test_pictures_are_shrunk_only_where_nothing_else_fits(found: tuple[Plan, ...]) -> None:
+    members = [plan for plan in found if plan.family == "resnet"]
+    whole = [plan for plan in members if plan.resolution >= 32]
+    for budget, expected in ((1e-6 * whole[3].macs, {32}), (0.99e-6 * whole[0].macs, {16, 24, 32})):
+        done = search_family(
+            members,
+            lambda plan, budget=budget: measured(plan, 1e-6 * plan.macs, budget),
+            lambda one: one.fits,
+            side=32,
+        )
+        assert {one.plan.resolution for one in done} <= expected
+        assert any(one.fits for one in done)
+
+
+def test_contenders_come_from_every_family(found: tuple[Plan, ...]) -> None:
+    every = [measured(plan, 1e-9 * plan.macs, 1.0) for plan in found]
+    chosen = ranked(every, Setting(images=1000, side=32, seconds=600.0))[: len(families())]
+    assert len({one.plan.family for one in chosen}) == len(chosen)
     for one in chosen:
         mine = [m for m in every if m.fits and m.plan.family == one.plan.family]
         assert one.plan.macs == max(m.plan.macs for m in mine)
+    # Those that are meant for such pictures come first; among equals, those without normalisation last.
+    distances = [foreign(one.plan, 32) for one in chosen]
+    assert distances == sorted(distances) and distances[:4] == [0, 0, 0, 0]
+    last = [one.plan for one in chosen if foreign(one.plan, 32) == distances[-1]]
+    assert [plan.normalised for plan in last] == sorted((plan.normalised for plan in last), reverse=True)
 
 
 def test_a_short_time_prefers_cheaper_networks(found: tuple[Plan, ...]) -> None:
     every = [measured(plan, 1e-7 * plan.macs, 100.0) for plan in found]
     limit = affordable_ms(10_000, 30.0)
     assert limit * TRAINING_COST * LEAST_EPOCHS * 10_000 == pytest.approx(30e3)
-    chosen = contenders(every, count=6, images=10_000, seconds=30.0)
+    chosen = ranked(every, Setting(images=10_000, side=32, seconds=30.0))[:6]
     affordable = [one for one in chosen if one.latency.network_ms <= limit]
     assert affordable == chosen[: len(affordable)]
 

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from vertebra.costs.budget import Budgets, parse_budgets
-from vertebra.errors import BudgetError, DataError
+from vertebra.errors import DataError, WeightsError
 from vertebra.fitting import starting
 from vertebra.fitting.console import Quiet, Watcher
-from vertebra.fitting.halving import Contender, affordable_ms, contenders, halve, rounds_for
+from vertebra.fitting.finding import AUTO, find, named
+from vertebra.fitting.halving import (
+    Contender,
+    Setting,
+    affordable_ms,
+    halve,
+    ranked,
+    rounds_for,
+)
 from vertebra.fitting.job import EVALUATIONS, Job
-from vertebra.fitting.layout import Plan, plans, within
-from vertebra.fitting.measuring import PER_FAMILY, Measured, measure, search_family
+from vertebra.fitting.layout import Plan, breach, plans, pretrained_plans, within
+from vertebra.fitting.measuring import Measured
+from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult, pack, reserve
-from vertebra.fitting.run_folder import Request, Timed
+from vertebra.fitting.run_folder import Request
+from vertebra.fitting.searching import search
 from vertebra.zoo.registry import families
 
 DIGITS = "digits"
 DEMO_LATENCY = "1ms"
 DEMO_MINUTES = 2.0
 MINUTES = 10.0
-SEARCH_SHARE = 0.25
+SEARCH_SHARE = 0.2
 """Of the training time, spent on finding the winner."""
-MEASURING_SHARE = 0.15
-"""Of all the time, after which further families are measured once instead of by bisection."""
+MEASURING_SHARE = 0.1
+"""Of all the time, for measuring candidates."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -42,6 +53,7 @@ def fit(
     force: bool = False,
     resume: bool = False,
     skip_bad: bool = False,
+    weights: str | Path | Sequence[str | Path] = AUTO,
     watcher: Watcher | None = None,
 ) -> FitResult:
     """Find, train, verify and pack the best network for ``data`` within all the given budgets, on this machine.
@@ -50,16 +62,20 @@ def fit(
     then with ``latency="1ms"``).  ``latency``: median at batch 1 of network and preprocessing together, ``"5ms"`` or
     milliseconds; ``params`` and ``macs``: ``"1M"``; ``size`` of the artifact: ``"4MB"``.  ``minutes``: of all.
     ``out``: the bundle's folder.  ``resume`` goes on with a stopped job; ``skip_bad`` leaves out what cannot be read.
+    ``weights``: which pretrained ones candidates may start from beside those trained from scratch: ``"auto"`` (what the
+    cache holds and what can be downloaded within reason), ``"none"``, or one or more sources: a folder of files named
+    for architectures or of bundles, a file, a bundle, or a source as :func:`vertebra.load` takes it.
 
-    Raises BudgetError where nothing fits, DataError for unusable data, OutputError for a place that is taken, and
-    Interrupted after Ctrl-C.
+    Raises BudgetError where nothing fits, DataError for unusable data, WeightsError for named weights that cannot be
+    used, OutputError for a place that is taken, and Interrupted after Ctrl-C.
     """
     budgets = parse_budgets(latency=latency, params=params, macs=macs, size=size)
     if data is None and budgets == Budgets():
         budgets = parse_budgets(latency=DEMO_LATENCY)
     name = str(data) if data is not None else DIGITS
     given = minutes if minutes is not None else DEMO_MINUTES if name == DIGITS else MINUTES
-    request = Request(data=name, budgets=budgets, minutes=given, seed=seed, skip_bad=skip_bad)
+    sources = named(weights)
+    request = Request(data=name, budgets=budgets, minutes=given, seed=seed, skip_bad=skip_bad, weights=sources)
     return run(request, output_for(name, out), force=force, resume=resume, watcher=watcher or Quiet())
 
 
@@ -71,10 +87,14 @@ def output_for(data: str, out: str | Path | None) -> Path:
 def run(request: Request, out: Path, *, force: bool, resume: bool, watcher: Watcher) -> FitResult:
     """The whole job, from a request."""
     with starting.job(request, out, force=force, resume=resume, watcher=watcher) as job:
+        with job.watch.step("looking for weights"):
+            offers = _offers(job)
         with job.watch.step("laying out candidates"):
-            candidates = _planned(job)
+            candidates = (*_planned(job), *_pretrained(job, offers))
         with job.watch.step("measuring candidates"):
-            measured = _measured(job, candidates)
+            seconds = 60 * (request.minutes or MINUTES)
+            training = (1 - SEARCH_SHARE) * seconds
+            measured = search(job, candidates, seconds=MEASURING_SHARE * seconds, training=training)
         with job.watch.step("choosing among candidates"):
             field, winner = _chosen(job, measured)
         with job.watch.step("training the winner"):
@@ -95,64 +115,78 @@ def _planned(job: Job) -> tuple[Plan, ...]:
     return kept
 
 
-def _measured(job: Job, found: tuple[Plan, ...]) -> list[Measured]:
-    """A bisection for each family; raises BudgetError with the fastest that was found where none fits."""
+def _offers(job: Job) -> tuple[Offer, ...]:
+    """The weights that candidates may start from; what a stopped job had found stands."""
+    known = job.folder.state.offers
+    if known is None:
+        known = find(job.folder.request.weights, job.look, job.watcher.say)
+        job.folder.note(offers=known)
+    return known
+
+
+def _pretrained(job: Job, offers: tuple[Offer, ...]) -> tuple[Plan, ...]:
+    """The candidates that start from weights, within the exact budgets; there may be none."""
+    found = pretrained_plans(offers, classes=len(job.look.dataset.classes), side=job.look.side)
     budgets = job.folder.request.budgets
-    images = len(job.look.dataset.parts["train"])
-    # Above this a network would not see the pictures often enough in the time that is given.
-    most = affordable_ms(images, 60 * (job.folder.request.minutes or MINUTES) * (1 - SEARCH_SHARE))
-    before = {one.name: one for one in job.folder.state.timed}
-    measured: list[Measured] = []
-    by_family = {plan.family: [one for one in found if one.family == plan.family] for plan in found}
-    late = MEASURING_SHARE * 60 * (job.folder.request.minutes or MINUTES) + job.watch.elapsed
-    with job.watcher.task("measuring candidates") as advance:
-
-        def test(plan: Plan) -> Measured:
-            old = before.get(plan.name)
-            preprocess = job.look.preprocess(plan.resolution)
-            known = None if old is None else (old.latency, old.bytes)
-            new = measure(plan, preprocess, job.look.image, budgets, known=known)
-            measured.append(new)
-            advance(len(measured), PER_FAMILY * len(by_family), f"{plan.name}: {new.latency.total_ms:.2f} ms")
-            return new
-
-        for members in by_family.values():
-            tests = PER_FAMILY if job.watch.elapsed < late else 1
-            search_family(members, test, lambda one: one.fits and one.latency.network_ms <= most, tests)
-            timed = tuple(Timed(name=one.plan.name, latency=one.latency, bytes=one.bytes) for one in measured)
-            job.folder.note(timed=timed, spent=job.watch.spent)
-    fitting = [one for one in measured if one.fits]
-    if not fitting:
-        least = min(measured, key=lambda one: one.latency.total_ms)
-        raise BudgetError(
-            f"nothing fits {' and '.join(budgets.said())}",
-            remedy=f"the fastest, {least.plan.name}, takes {least.latency.total_ms:.2f} ms, {least.bytes:,} bytes",
-        )
-    job.watcher.say(f"{len(measured)} candidates measured, {len(fitting)} of them fit")
-    return measured
+    kept = tuple(plan for plan in found if breach(plan, budgets) is None and job.pixels_fit(plan.resolution))
+    if offers:
+        names = {plan.offer.name for plan in kept if plan.offer is not None}
+        job.watcher.say(f"{len(offers)} networks with pretrained weights, {len(names)} within the exact budgets")
+    return kept
 
 
 def _chosen(job: Job, measured: list[Measured]) -> tuple[list[Contender], Contender]:
     """Successive halving; the decisions of a stopped job stand."""
     state = job.folder.state
     by_name = {one.plan.name: one for one in measured}
+    made: dict[str, Contender] = {}
     if not set(state.contenders) & set(by_name):
         left = seconds_left(job, measured)
         final = (1 - SEARCH_SHARE) * left
         images = len(job.look.dataset.parts["train"])
         affordable = min(affordable_ms(images, final), typical_ms(measured))
         sizes = rounds_for(SEARCH_SHARE * left, images, affordable)
-        chosen = contenders(measured, count=sizes[0], images=images, seconds=final)
-        names = tuple(one.plan.name for one in chosen)
-        each = tuple(SEARCH_SHARE * left / len(sizes) / min(size, len(chosen)) for size in sizes)
-        job.folder.note(contenders=names, round_seconds=each if len(chosen) > 1 else (), spent=job.watch.spent)
+        setting = Setting(images=images, side=job.look.side, seconds=final)
+        made = _starting_from_weights(job, measured, setting, most=sizes[0] // 2)
+        scratch = [one for one in measured if one.plan.offer is None]
+        chosen = ranked(scratch, setting)[: sizes[0] - len(made)]
+        names = (*made, *(one.plan.name for one in chosen))
+        each = tuple(SEARCH_SHARE * left / len(sizes) / min(size, len(names)) for size in sizes)
+        job.folder.note(contenders=names, round_seconds=each if len(names) > 1 else (), spent=job.watch.spent)
         state = job.folder.state
     said = ", ".join(state.contenders)
     job.watcher.say(f"training {len(state.contenders)} candidates, the better half goes on: {said}")
-    field = [job.contender(by_name[name]) for name in state.contenders]
+    field = [made.get(name) or job.contender(by_name[name]) for name in state.contenders]
     winner = halve(field, state.round_seconds, job.cycle)
-    job.forget_pixels(winner.plan.resolution)
+    job.forget_pixels(job.preprocess(winner.plan))
     return field, winner
+
+
+def _starting_from_weights(
+    job: Job, measured: Sequence[Measured], setting: Setting, *, most: int
+) -> dict[str, Contender]:
+    """At most so many contenders that start from weights, by name, their weights fetched.
+
+    Weights that cannot be had are passed over in a line; after the first failure nothing more is downloaded, so that a
+    machine without a network goes on at once.  Raises WeightsError where of weights that were named none can be had.
+    """
+    offered = [one for one in measured if one.plan.offer is not None]
+    made: dict[str, Contender] = {}
+    faults: dict[str, WeightsError] = {}
+    away = False
+    for one in ranked(offered, setting):
+        offer = one.plan.offer
+        if len(made) == most or offer is None or offer.source in faults or (away and not offer.at_hand):
+            continue
+        try:
+            made[one.plan.name] = job.contender(one)
+        except WeightsError as error:
+            away = away or not offer.at_hand
+            faults[offer.source] = error
+            job.watcher.say(f"{offer.name} is left out: {error}")
+    if faults and not made and job.folder.request.weights != (AUTO,):
+        raise next(iter(faults.values()))
+    return made
 
 
 def _trained(job: Job, winner: Contender) -> None:
@@ -160,7 +194,7 @@ def _trained(job: Job, winner: Contender) -> None:
     rounds = len(job.folder.state.round_seconds)
     if job.folder.state.final_seconds is None:
         job.folder.note(final_seconds=seconds_left(job, [winner.measured]))
-    if len(winner.trainer.histories) <= rounds:
+    if len(winner.rounds) <= rounds:
         seconds = job.folder.state.final_seconds or 1.0
         job.watcher.say(f"the winner is {winner.plan.name}; training it for {seconds:.0f} s")
         job.cycle(winner, seconds, f"training {winner.plan.name}", EVALUATIONS)

@@ -6,6 +6,7 @@ so that a candidate is judged with its learning rate brought down, and the next 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -14,10 +15,13 @@ from vertebra.errors import RecipeError
 from vertebra.fitting.layout import Plan
 from vertebra.fitting.measuring import Measured
 from vertebra.report.study import Point, Rung
+from vertebra.train.history import History
 from vertebra.train.loop import Trainer
 
 LEAST_EPOCHS = 8
 """A candidate that could not see the data this often in the final training is too large for the time."""
+LEAST_TUNED_EPOCHS = 3
+"""The same for one that starts from pretrained weights."""
 TRAINING_COST = 2.0
 """What training on a picture costs, in latencies at batch 1: three passes instead of one, but many pictures at once.
 
@@ -43,12 +47,17 @@ class Contender(msgspec.Struct, kw_only=True):
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
-        """Its rounds so far."""
+        """What came of its rounds."""
         return tuple(
             Rung(round=number, seconds=last.seconds, epochs=last.epoch, val_accuracy=last.val_accuracy or 0.0)
-            for number, history in enumerate(self.trainer.histories, 1)
+            for number, history in enumerate(self.rounds, 1)
             for last in history.points[-1:]
         )
+
+    @property
+    def rounds(self) -> tuple[History, ...]:
+        """The cycles that trained all of it: its rounds so far.  One of the classifier alone belongs to the first."""
+        return tuple(history for history in self.trainer.histories if history.plan.trains == "all")
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -67,32 +76,53 @@ class Contender(msgspec.Struct, kw_only=True):
         )
 
 
-def contenders(measured: Sequence[Measured], *, count: int, images: int, seconds: float) -> list[Measured]:
-    """At most ``count`` candidates that fit, the largest affordable one of each family first, then the next ones."""
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a choice among candidates turns on: so many training ``images`` of ``side`` px, so many ``seconds``."""
+
+    images: int
+    side: int
+    seconds: float
+
+    def preference(self, one: Measured) -> tuple[bool, int, bool, float]:
+        """What can be afforded comes first; of that, families that are meant for pictures like these; then those with
+        normalisation, without which training is slow; then the larger.  Of the others, the cheaper.
+        """
+        affordable = one.latency.network_ms <= affordable_ms(self.images, self.seconds, least_epochs(one.plan))
+        if not affordable:
+            return False, 0, False, -one.latency.network_ms
+        return True, -foreign(one.plan, self.side), one.plan.normalised, one.plan.macs
+
+
+def foreign(plan: Plan, side: int) -> int:
+    """How far, in doublings, a family's own size is from pictures of ``side`` px; 0 within a factor of two."""
+    return int(abs(math.log2(plan.home / side)))
+
+
+def ranked(measured: Sequence[Measured], setting: Setting) -> list[Measured]:
+    """The candidates that fit: the preferred one of each family, then their next ones, and so on."""
     families: dict[str, list[Measured]] = {}
     for one in measured:
         if one.fits:
             families.setdefault(one.plan.family, []).append(one)
     for members in families.values():
-        members.sort(key=lambda one: _preference(one, images, seconds), reverse=True)
+        members.sort(key=setting.preference, reverse=True)
     chosen: list[Measured] = []
     place = 0
-    while len(chosen) < count and any(len(members) > place for members in families.values()):
-        ranked = [members[place] for members in families.values() if len(members) > place]
-        chosen += sorted(ranked, key=lambda one: _preference(one, images, seconds), reverse=True)
+    while any(len(members) > place for members in families.values()):
+        row = [members[place] for members in families.values() if len(members) > place]
+        chosen += sorted(row, key=setting.preference, reverse=True)
         place += 1
-    return chosen[:count]
+    return chosen
 
 
-def affordable_ms(images: int, seconds: float) -> float:
-    """The largest latency of a network that sees ``images`` pictures LEAST_EPOCHS times in ``seconds`` of training."""
-    return 1e3 * seconds / (images * LEAST_EPOCHS * TRAINING_COST)
+def affordable_ms(images: int, seconds: float, epochs: float = LEAST_EPOCHS) -> float:
+    """The largest latency of a network that sees ``images`` pictures ``epochs`` times in ``seconds`` of training."""
+    return 1e3 * seconds / (images * epochs * TRAINING_COST)
 
 
-def _preference(one: Measured, images: int, seconds: float) -> tuple[bool, float]:
-    """Among affordable networks the larger, among the others the cheaper."""
-    affordable = one.latency.network_ms <= affordable_ms(images, seconds)
-    return affordable, one.plan.macs if affordable else -one.latency.network_ms
+def least_epochs(plan: Plan) -> float:
+    """How often a candidate must at least see the data."""
+    return LEAST_EPOCHS if plan.offer is None else LEAST_TUNED_EPOCHS
 
 
 def rounds_for(seconds: float, images: int, latency_ms: float) -> tuple[int, ...]:
@@ -120,7 +150,7 @@ def halve(field: list[Contender], round_seconds: Sequence[float], cycle: Cycle) 
     """
     for number, seconds in enumerate(round_seconds):
         for place, contender in enumerate(field, 1):
-            if contender.fault is None and len(contender.trainer.histories) <= number:
+            if contender.fault is None and len(contender.rounds) <= number:
                 cycle(contender, seconds, f"round {number + 1}, {place} of {len(field)}: {contender.plan.name}")
         sound = [one for one in field if one.fault is None]
         if not sound:
@@ -133,5 +163,5 @@ def halve(field: list[Contender], round_seconds: Sequence[float], cycle: Cycle) 
 
 def merit(contender: Contender, number: int) -> tuple[float, float]:
     """Validation accuracy after a round; the lower loss decides between equals."""
-    last = contender.trainer.histories[number].points[-1]
+    last = contender.rounds[number].points[-1]
     return (last.val_accuracy or 0.0, -(last.val_loss if last.val_loss is not None else float("inf")))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+
+from torch import nn
 
 from vertebra.data.load import load
 from vertebra.data.preprocess import Preprocess
 from vertebra.errors import DataError, RecipeError
+from vertebra.fitting import pretrained
 from vertebra.fitting.console import Advance, Watcher
 from vertebra.fitting.halving import Contender
+from vertebra.fitting.layout import Plan as Candidate
 from vertebra.fitting.looking import Look
 from vertebra.fitting.measuring import Measured
 from vertebra.fitting.run_folder import RunFolder
@@ -19,7 +24,7 @@ from vertebra.train.device import device_named
 from vertebra.train.history import Point
 from vertebra.train.loop import Trainer
 from vertebra.train.observer import Status
-from vertebra.train.pixels import Pixels
+from vertebra.train.pixels import Pixels, normalised_alike
 from vertebra.train.recipe import Facts, Recipe, recipe_for
 from vertebra.train.schedule import Plan
 from vertebra.train.tuning import Setting
@@ -28,6 +33,8 @@ MOST_PIXELS = 3 << 30
 """Bytes of pictures that are kept in memory at one size; the candidates have two or three of them."""
 EVALUATIONS = 12
 """Of the last cycle: enough points for a curve."""
+HEAD_SHARE = 0.25
+"""Of the first round of pretrained weights: their new classifier alone."""
 
 
 class Job:
@@ -41,22 +48,33 @@ class Job:
         self.device = device_named()
         self._pixels: dict[Preprocess, tuple[Pixels, Pixels]] = {}
 
-    def recipe(self, size: int) -> Recipe:
-        """The recipe that was given, or the default for these data at this size."""
+    def preprocess(self, plan: Candidate) -> Preprocess:
+        """That of the weights that a candidate starts from, or the data's own."""
+        if plan.offer is None:
+            return self.look.preprocess(plan.resolution)
+        return plan.offer.preprocess_at(plan.resolution)
+
+    def recipe(self, plan: Candidate) -> Recipe:
+        """The recipe that was given, or the default for these data and this candidate."""
         if self.folder.request.recipe is not None:
             return Recipe.from_json(self.folder.request.recipe)
         facts = Facts(
             images=len(self.look.dataset.parts["train"]),
-            size=size,
+            size=plan.resolution,
             classes=len(self.look.dataset.classes),
             source_size=self.look.side,
             grey=self.look.inspection.grey,
+            pretrained=plan.offer is not None,
         )
         return recipe_for(facts, seed=self.folder.request.seed)
 
-    def pixels(self, size: int) -> tuple[Pixels, Pixels]:
-        """Training and validation pictures at a size, decoded once."""
-        preprocess = self.look.preprocess(size)
+    def pixels(self, preprocess: Preprocess) -> tuple[Pixels, Pixels]:
+        """Training and validation pictures, decoded once."""
+        size = preprocess.size
+        alike = next((key for key in self._pixels if normalised_alike(key, preprocess)), None)
+        if alike is not None and alike != preprocess:
+            train, val = self._pixels[alike]
+            self._pixels[preprocess] = (train.normalised_by(preprocess), val.normalised_by(preprocess))
         if preprocess not in self._pixels:
             dataset = self.look.dataset
             parts = [dataset.parts["train"], dataset.parts["val"]]
@@ -75,24 +93,35 @@ class Job:
             self._pixels[preprocess] = (loaded[0], loaded[1])
         return self._pixels[preprocess]
 
+    def _network(self, plan: Candidate, *, begun: bool) -> nn.Module:
+        """New, or with the weights that it starts from; those are not fetched where a checkpoint has ``begun``."""
+        request, known = self.folder.request, self.folder.state.fingerprints
+        if plan.offer is None or begun:
+            return build(plan.arch, seed=request.seed)
+        net = pretrained.network(plan.arch, plan.offer, seed=request.seed)
+        found = pretrained.fingerprint(net)
+        pretrained.check(found, known.get(plan.name, request.fingerprint), plan.offer.source)
+        self.folder.note(fingerprints={**known, plan.name: found})
+        return net
+
     def pixels_fit(self, size: int) -> bool:
         """Whether training and validation pictures at a size fit the memory set aside for one size."""
         parts = self.look.dataset.parts
         return 3 * size * size * (len(parts["train"]) + len(parts["val"])) <= MOST_PIXELS
 
-    def forget_pixels(self, but: int) -> None:
-        """Free the pictures at every other size."""
-        kept = self.look.preprocess(but)
-        self._pixels = {key: value for key, value in self._pixels.items() if key == kept}
+    def forget_pixels(self, but: Preprocess) -> None:
+        """Free the pictures that were prepared in any other way."""
+        self._pixels = {key: value for key, value in self._pixels.items() if key == but}
 
     def contender(self, measured: Measured) -> Contender:
         """A candidate with its trainer; where the job was stopped, as its checkpoint left it."""
         plan = measured.plan
-        train, val = self.pixels(plan.resolution)
-        path = self.folder.checkpoint(plan.arch)
+        path = self.folder.checkpoint(plan.arch, plan.offer)
+        net = self._network(plan, begun=path.is_file())
+        train, val = self.pixels(self.preprocess(plan))
         trainer = Trainer(
-            build(plan.arch, seed=self.folder.request.seed),
-            self.recipe(plan.resolution),
+            net,
+            self.recipe(plan),
             train,
             val,
             classes=self.look.dataset.classes,
@@ -104,18 +133,40 @@ class Job:
         return contender
 
     def cycle(self, contender: Contender, seconds: float, heading: str, evaluations: int = 1) -> None:
-        """One cycle of so many seconds under a bar; a loss that is no number becomes the contender's ``fault``."""
-        self._train(contender, heading, lambda: contender.trainer.cycle(seconds=seconds, evaluations=evaluations))
+        """One cycle of so many seconds under a bar; a loss that is no number becomes the contender's ``fault``.
+
+        The first of pretrained weights begins with their new classifier alone.
+        """
+        rest = seconds - self._head_first(contender, heading, seconds=HEAD_SHARE * seconds)
+        self._train(contender, heading, lambda: contender.trainer.cycle(seconds=rest, evaluations=evaluations))
 
     def cycle_epochs(self, contender: Contender, epochs: float, heading: str, evaluations: int = 1) -> None:
-        """One cycle of so many passes over the data."""
-        self._train(contender, heading, lambda: contender.trainer.cycle(epochs=epochs, evaluations=evaluations))
+        """One cycle of so many passes over the data, as :meth:`cycle`."""
+        rest = epochs - self._head_first(contender, heading, epochs=HEAD_SHARE * epochs)
+        self._train(contender, heading, lambda: contender.trainer.cycle(epochs=rest, evaluations=evaluations))
 
     def cycle_plan(self, contender: Contender, plan: Plan, heading: str, evaluations: int = 1) -> None:
         """One cycle of the same steps as before."""
         self._train(contender, heading, lambda: contender.trainer.cycle(plan=plan, evaluations=evaluations))
 
+    def _head_first(
+        self, contender: Contender, heading: str, *, seconds: float | None = None, epochs: float | None = None
+    ) -> float:
+        """Train the new classifier of pretrained weights alone, for so long, once; what that takes of the first round.
+
+        A new classifier's large gradients would spoil what the weights know (Kumar et al. 2022, section 3).
+        """
+        if contender.plan.offer is None or contender.rounds:
+            return 0.0
+        if not contender.trainer.histories:
+            said = f"{heading}, classifier first"
+            work = partial(contender.trainer.cycle, seconds=seconds, epochs=epochs, trains="head", evaluations=1)
+            self._train(contender, said, work)
+        return seconds or epochs or 0.0
+
     def _train(self, contender: Contender, heading: str, work: Callable[[], object]) -> None:
+        if contender.fault is not None:
+            return
         with self.watcher.task(heading) as advance:
             contender.trainer.observer = Bar(advance)
             try:

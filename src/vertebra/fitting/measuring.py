@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import msgspec
 import numpy as np
 
@@ -16,9 +14,6 @@ from vertebra.onnx.emit import emit
 from vertebra.onnx.weights import random_weights
 
 Extent = tuple[int, int]
-PER_FAMILY = 6
-"""Measurements that a family gets: enough for a bisection over the two dozen sizes below."""
-SIZES = 24
 SECONDS = 0.08
 """Of timing, for one candidate."""
 MARGIN = 0.92
@@ -95,28 +90,3 @@ def over(latency: Latency, size: int, budgets: Budgets, margin: float = 1.0) -> 
     if budgets.bytes is not None and size > budgets.bytes:
         return f"{size:,} bytes, above {budgets.bytes:,}"
     return None
-
-
-def search_family(
-    found: Sequence[Plan], test: Callable[[Plan], Measured], good: Callable[[Measured], bool], tests: int = PER_FAMILY
-) -> list[Measured]:
-    """Measure a family's plans (cheapest first): the smallest, then by bisection up to the largest ``good`` one.
-
-    ``test`` measures one.  Latency follows MACs only roughly, so this finds a good one, not the very largest.
-    """
-    sizes = _spread(found, SIZES)
-    done = [test(sizes[0])]
-    low, high = 0, len(sizes)
-    while len(done) < tests and high - low > 1:
-        middle = (low + high) // 2
-        done.append(test(sizes[middle]))
-        low, high = (middle, high) if good(done[-1]) else (low, middle)
-    return done
-
-
-def _spread(found: Sequence[Plan], count: int) -> list[Plan]:
-    """At most ``count`` plans, evenly spaced in order."""
-    if len(found) <= count:
-        return list(found)
-    places = np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))
-    return [found[place] for place in places]

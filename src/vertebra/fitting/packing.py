@@ -13,6 +13,7 @@ import numpy as np
 from vertebra.bundle import manifest
 from vertebra.bundle.bundle import Bundle, load_bundle
 from vertebra.bundle.folder import write_bundle
+from vertebra.data.tally import Tally
 from vertebra.fitting.environment import environment
 from vertebra.fitting.exporting import Artifact, artifact_probabilities, export, measure_artifact, verify
 from vertebra.fitting.halving import Contender
@@ -20,11 +21,11 @@ from vertebra.fitting.job import Job
 from vertebra.fitting.measuring import Latency, Measured, over
 from vertebra.fitting.picturing import sample_pictures, surest_mistakes
 from vertebra.fitting.run_folder import study_began
-from vertebra.fitting.summing_up import Judged, Outcome, study_of
+from vertebra.fitting.summing_up import Outcome, study_of
 from vertebra.report.card import card
 from vertebra.report.html import render_report
 from vertebra.report.intervals import wilson
-from vertebra.report.study import Study
+from vertebra.report.study import Brought, Study
 from vertebra.version import installed
 
 FIXED_SECONDS = 6.0
@@ -73,7 +74,7 @@ def pack(job: Job, winner: Contender, measured: Sequence[Measured], field: Seque
     """Make the bundle of a trained network; raises EngineError where the artifact is not the network."""
     look, watcher = job.look, job.watcher
     dataset = look.dataset
-    preprocess = look.preprocess(winner.plan.resolution)
+    preprocess = job.preprocess(winner.plan)
     net = winner.trainer.network
     with job.watch.step("exporting and verifying"), watcher.task("verifying the artifact") as advance:
         artifact = export(net, winner.plan.arch, preprocess, dataset.classes)
@@ -84,7 +85,7 @@ def pack(job: Job, winner: Contender, measured: Sequence[Measured], field: Seque
         samples = dataset.parts["test"]
         probabilities = artifact_probabilities(artifact, dataset, samples, lambda done, total: advance(done, total, ""))
     truth = np.array([sample.label for sample in samples])
-    judged = Judged.of(truth, probabilities, dataset.classes)
+    judged = Tally.of(truth, probabilities.argmax(axis=1), dataset.classes)
     outcome = Outcome(
         artifact=artifact,
         verified=verified,
@@ -104,7 +105,7 @@ def pack(job: Job, winner: Contender, measured: Sequence[Measured], field: Seque
     result = FitResult(
         path=job.folder.out,
         architecture=winner.plan.name,
-        test_accuracy=judged.accuracy,
+        test_accuracy=judged.top1,
         test_n=judged.n,
         val_accuracy=study.val_accuracy,
         latency_ms=latency.total_ms,
@@ -116,7 +117,7 @@ def pack(job: Job, winner: Contender, measured: Sequence[Measured], field: Seque
         seconds=job.watch.elapsed,
         within_budgets=over(latency, len(artifact.portable), job.folder.request.budgets) is None,
     )
-    _say(job, result)
+    _say(job, result, study.brought)
     return result
 
 
@@ -145,6 +146,8 @@ def _papers(job: Job, winner: Contender, study: Study, outcome: Outcome) -> dict
         "cycles": [history.plan for history in winner.trainer.histories],
         "setting": winner.trainer.setting,
         "architecture_hash": winner.plan.arch.hash,
+        "offer": winner.plan.offer,
+        "fingerprint": job.folder.state.fingerprints.get(winner.plan.name),
         "verified": outcome.verified,
         "study": without_pictures,
     }
@@ -155,13 +158,18 @@ def _papers(job: Job, winner: Contender, study: Study, outcome: Outcome) -> dict
     }
 
 
-def _say(job: Job, result: FitResult) -> None:
+def _say(job: Job, result: FitResult, found: Brought | None) -> None:
     low, high = wilson(round(result.test_accuracy * result.test_n), result.test_n)
     job.watcher.say(
         f"{result.architecture}: {100 * result.test_accuracy:.2f}% of {result.test_n} test pictures "
         f"({100 * low:.1f} to {100 * high:.1f}), {result.latency_ms:.2f} ms "
         f"({result.network_ms:.2f} network, {result.preprocess_ms:.2f} preprocessing), {result.params:,} parameters"
     )
+    if found is not None:
+        job.watcher.say(
+            f"pretrained: {found.pretrained} {100 * found.pretrained_accuracy:.1f}% after {found.seconds:.0f} s, "
+            f"from scratch {found.scratch} {100 * found.scratch_accuracy:.1f}% ({found.points:+.1f} points, validation)"
+        )
     if not result.within_budgets:
         budgets = " and ".join(job.folder.request.budgets.said())
         job.watcher.say(f"warning: measured again, the artifact no longer keeps {budgets}; is the machine busy?")

@@ -13,6 +13,7 @@ from vertebra.bundle.manifest import RECORD
 from vertebra.errors import BundleError
 from vertebra.fitting import starting
 from vertebra.fitting.console import Quiet, Watcher
+from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult, pack
 from vertebra.fitting.run_folder import Request
 from vertebra.fitting.training import measured_here, plan_for
@@ -22,12 +23,15 @@ from vertebra.train.tuning import Setting
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What is read of a fit.json: the request, the winner's recipe and setting, and the steps of each of its cycles."""
+    """What is read of a fit.json: the request, the winner's recipe and setting, the steps of each of its cycles, and
+    the weights that it began with, if any."""
 
     request: Request
     recipe: Recipe
     setting: Setting
     cycles: tuple[Plan, ...]
+    offer: Offer | None = None
+    fingerprint: str | None = None
 
 
 def repeat(
@@ -45,10 +49,15 @@ def repeat(
     fixed: dict[str, Any] = {"layout": record.setting.layout, "precision": record.setting.precision}
     recipe = msgspec.structs.replace(record.recipe, **fixed)
     request = msgspec.structs.replace(
-        record.request, architecture=to_json(opened.architecture), recipe=recipe.to_json().decode(), plans=record.cycles
+        record.request,
+        architecture=to_json(opened.architecture),
+        recipe=recipe.to_json().decode(),
+        plans=record.cycles,
+        offer=record.offer,
+        fingerprint=record.fingerprint,
     )
     with starting.job(request, Path(out), force=force, resume=resume, watcher=watcher or Quiet()) as job:
-        measured = measured_here(job, plan_for(opened.architecture, job.look))
+        measured = measured_here(job, plan_for(opened.architecture, job.look, record.offer))
         with job.watch.step("training"):
             contender = job.contender(measured)
             for number, plan in enumerate(request.plans, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import shutil
 from datetime import UTC, date, datetime
 from io import TextIOWrapper
@@ -16,6 +17,7 @@ from vertebra.bundle.folder import check_output
 from vertebra.costs.budget import Budgets
 from vertebra.errors import OutputError, UsageError
 from vertebra.fitting.measuring import Latency
+from vertebra.fitting.offers import Offer
 from vertebra.train.checkpoint import write_whole
 from vertebra.train.schedule import Plan
 
@@ -30,8 +32,9 @@ LOCK = ".lock"
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a job was asked to do.
 
-    ``architecture`` and ``recipe`` (JSON) are given where one network is to be trained, not found; ``plans`` where it
-    is to be trained as before.
+    ``weights``: where pretrained ones are looked for, as the user named them.  ``architecture`` and ``recipe`` (JSON)
+    are given where one network is to be trained, not found, ``offer`` where it starts from weights; ``plans`` and
+    ``fingerprint`` (of the weights) where it is to be trained as before.
     """
 
     data: str
@@ -40,8 +43,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     epochs: float | None = None
     seed: int
     skip_bad: bool
+    weights: tuple[str, ...] = ()
     architecture: str | None = None
     recipe: str | None = None
+    offer: Offer | None = None
+    fingerprint: str | None = None
     plans: tuple[Plan, ...] = ()
 
     def __post_init__(self) -> None:
@@ -64,9 +70,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What a stopped job had found out: nothing of it is measured or decided twice.
 
     ``replaces``: whether an earlier bundle may be replaced (``--force`` at the start).  ``spent``: seconds a step.
+    ``offers``: the weights that could be had (None: not looked for yet).  ``fingerprints``: SHA-256 of those that a
+    contender, by its name, began with.
     """
 
     replaces: bool = False
+    offers: tuple[Offer, ...] | None = None
+    fingerprints: dict[str, str] = {}
     timed: tuple[Timed, ...] = ()
     contenders: tuple[str, ...] = ()
     round_seconds: tuple[float, ...] = ()
@@ -144,9 +154,10 @@ class RunFolder:
         self.state = msgspec.structs.replace(self.state, **changes)
         self._write(STATE, self.state)
 
-    def checkpoint(self, arch: Architecture) -> Path:
+    def checkpoint(self, arch: Architecture, offer: Offer | None = None) -> Path:
         """Where the checkpoint of a network goes; its name, which may be anybody's, is no part of the path."""
-        return self.path / f"{arch.hash[:16]}-{arch.resolution}.checkpoint"
+        begun = "" if offer is None else "-" + hashlib.sha256(offer.source.encode()).hexdigest()[:8]
+        return self.path / f"{arch.hash[:16]}-{arch.resolution}{begun}.checkpoint"
 
     @property
     def has_checkpoints(self) -> bool:

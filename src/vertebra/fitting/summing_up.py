@@ -6,39 +6,15 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from vertebra.costs.count import cost
-from vertebra.engines.engine import cores
+from vertebra.data.tally import Tally
+from vertebra.data.threads import cores
 from vertebra.fitting.exporting import Artifact, Verified
-from vertebra.fitting.halving import Contender
+from vertebra.fitting.halving import Contender, merit
 from vertebra.fitting.job import Job
 from vertebra.fitting.measuring import Latency, Measured
 from vertebra.report import study as report
-
-
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """The artifact on the test part; ``confusion`` has a row for each true class."""
-
-    n: int
-    accuracy: float
-    confusion: tuple[tuple[int, ...], ...]
-    per_class: dict[str, float]
-
-    @classmethod
-    def of(cls, truth: NDArray[np.int64], probabilities: NDArray[np.float32], classes: Sequence[str]) -> Judged:
-        """From labels int64[N] and probabilities float32[N, classes]."""
-        size = len(classes)
-        predicted = probabilities.argmax(axis=1)
-        counts = np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
-        right, each = counts.diagonal(), counts.sum(axis=1)
-        return cls(
-            n=len(truth),
-            accuracy=float(right.sum() / len(truth)),
-            confusion=tuple(tuple(int(value) for value in row) for row in counts),
-            per_class={name: float(right[i] / each[i]) for i, name in enumerate(classes) if each[i]},
-        )
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +23,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     artifact: Artifact
     verified: Verified
     latency: Latency
-    judged: Judged
+    judged: Tally
+    """The artifact on the test part."""
     samples: tuple[report.SamplePicture, ...]
     mistakes: tuple[report.Mistake, ...]
     began: date
@@ -77,9 +54,9 @@ def study_of(
         curves={one.plan.name: one.points for one in field},
         confusion=outcome.judged.confusion,
         val_accuracy=last.val_accuracy or 0.0,
-        test_accuracy=outcome.judged.accuracy,
+        test_accuracy=outcome.judged.top1,
         test_n=outcome.judged.n,
-        per_class=outcome.judged.per_class,
+        per_class={name: of for name, of in outcome.judged.per_class.items() if of is not None},
         mistakes=outcome.mistakes,
         costs=_costs(winner),
         artifact=report.Artifact(
@@ -98,6 +75,32 @@ def study_of(
         recipe=msgspec.to_builtins(winner.trainer.recipe),
         seed=request.seed,
         bundle=job.folder.out.name,
+        brought=brought(field),
+    )
+
+
+def brought(field: Sequence[Contender]) -> report.Brought | None:
+    """The best candidate that started from weights beside the best from scratch, after the last round that both kinds
+    took part in: the same seconds for each.  None where there was no such round.
+    """
+    kinds = ([one for one in field if (one.plan.offer is not None) == tuned] for tuned in (True, False))
+    tuned, scratch = ({one.plan.name: one for one in kind if one.rounds} for kind in kinds)
+    both = min(max((len(one.rounds) for one in kind.values()), default=0) for kind in (tuned, scratch))
+    if not both:
+        return None
+    best, plain = (
+        max((one for one in kind.values() if len(one.rounds) >= both), key=lambda one: merit(one, both - 1))
+        for kind in (tuned, scratch)
+    )
+    offer = best.plan.offer
+    return report.Brought(
+        round=both,
+        seconds=best.rungs[both - 1].seconds,
+        weights="" if offer is None else offer.said,
+        pretrained=best.plan.name,
+        pretrained_accuracy=best.rungs[both - 1].val_accuracy,
+        scratch=plain.plan.name,
+        scratch_accuracy=plain.rungs[both - 1].val_accuracy,
     )
 
 
@@ -135,6 +138,8 @@ def _candidate(one: Measured, rungs: tuple[report.Rung, ...], *, winner: bool) -
         over=one.over,
         accuracies=rungs,
         winner=winner,
+        weights=None if plan.offer is None else plan.offer.said,
+        licence=None if plan.offer is None else plan.offer.licence,
     )
 
 

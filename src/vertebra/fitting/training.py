@@ -7,16 +7,17 @@ from pathlib import Path
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.codec import to_json
 from vertebra.costs.budget import Budgets
-from vertebra.costs.count import cost
 from vertebra.errors import RecipeError
 from vertebra.fitting import starting
 from vertebra.fitting.console import Quiet, Watcher
+from vertebra.fitting.finding import NONE, offer_for
 from vertebra.fitting.fit import MINUTES, output_for, seconds_left
 from vertebra.fitting.halving import Contender
 from vertebra.fitting.job import EVALUATIONS, Job
-from vertebra.fitting.layout import Plan
+from vertebra.fitting.layout import Plan, costed
 from vertebra.fitting.looking import Look
 from vertebra.fitting.measuring import Measured, measure
+from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult, pack
 from vertebra.fitting.run_folder import Request, Timed
 from vertebra.train.recipe import Recipe
@@ -35,12 +36,15 @@ def train_bundle(
     force: bool = False,
     resume: bool = False,
     skip_bad: bool = False,
+    weights: str | Path = NONE,
     watcher: Watcher | None = None,
 ) -> FitResult:
     """Train an architecture for so many ``minutes`` (of the whole job) or ``epochs``, and pack it as a bundle.
 
     The classifier becomes the data's; ``resolution`` in px is the architecture's own by default.  ``recipe`` is a value
-    or a ``recipe.json``.  Raises as :func:`vertebra.fit` does, and RecipeError for a senseless recipe or length.
+    or a ``recipe.json``.  ``weights``: ``"none"``, or the source of pretrained ones to start from, as
+    :func:`vertebra.load` takes it, or a file or a bundle.
+    Raises as :func:`vertebra.fit` does, and RecipeError for a senseless recipe or length.
     """
     if minutes is not None and epochs is not None:
         raise RecipeError("both minutes and epochs are given", allowed="one of them")
@@ -54,10 +58,11 @@ def train_bundle(
         skip_bad=skip_bad,
         architecture=to_json(sized),
         recipe=_text(recipe),
+        offer=offer_for(arch, str(weights)),
     )
     place = output_for(f"{Path(str(data)).name.split('.')[0]}-{arch.name}", out)
     with starting.job(request, place, force=force, resume=resume, watcher=watcher or Quiet()) as job:
-        measured = measured_here(job, plan_for(sized, job.look))
+        measured = measured_here(job, plan_for(sized, job.look, request.offer))
         with job.watch.step("training"):
             contender = job.contender(measured)
             _trained(job, contender)
@@ -82,20 +87,11 @@ def _text(recipe: str | Path | Recipe | None) -> str | None:
         raise error.at(f"{recipe}: ") from None
 
 
-def plan_for(arch: Architecture, seen: Look) -> Plan:
-    """An architecture with the classes and channels of the data, costed."""
-    fitted = arch.with_classes(len(seen.dataset.classes)).with_channels(seen.channels)
-    costs = cost(fitted)
-    return Plan(
-        name=arch.name,
-        family=arch.name,
-        width=1.0,
-        depth=1.0,
-        arch=fitted,
-        params=costs.params,
-        macs=costs.macs,
-        activations=costs.activations,
-    )
+def plan_for(arch: Architecture, seen: Look, offer: Offer | None = None) -> Plan:
+    """An architecture with the classes of the data, costed; with their channels too, or those of the weights."""
+    channels = seen.channels if offer is None else offer.arch.channels
+    fitted = arch.with_classes(len(seen.dataset.classes)).with_channels(channels)
+    return costed(fitted, family=arch.name, home=arch.resolution, offer=offer)
 
 
 def measured_here(job: Job, plan: Plan) -> Measured:
@@ -104,7 +100,7 @@ def measured_here(job: Job, plan: Plan) -> Measured:
     with job.watch.step("measuring"):
         measured = measure(
             plan,
-            job.look.preprocess(plan.resolution),
+            job.preprocess(plan),
             job.look.image,
             job.folder.request.budgets,
             known=None if known is None else (known.latency, known.bytes),
@@ -114,7 +110,7 @@ def measured_here(job: Job, plan: Plan) -> Measured:
 
 
 def _trained(job: Job, contender: Contender) -> None:
-    if contender.trainer.histories:
+    if contender.rounds:
         return
     heading, epochs = f"training {contender.plan.name}", job.folder.request.epochs
     if epochs is not None:

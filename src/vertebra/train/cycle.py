@@ -6,7 +6,7 @@ import msgspec
 
 from vertebra.errors import RecipeError
 from vertebra.train.history import History, Point
-from vertebra.train.schedule import Plan
+from vertebra.train.schedule import Part, Plan
 from vertebra.train.tuning import Setting
 
 MOMENTS = (0.0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -121,8 +121,12 @@ def cycle_of(
     seconds: float | None,
     epochs: float | None,
     plan: Plan | None,
+    trains: Part = "all",
 ) -> Cycle:
-    """A new cycle of a length given in one way; raises RecipeError for none, two, or one without sense."""
+    """A new cycle of a length given in one way; a plan says itself what it trains.
+
+    Raises RecipeError for no length, two, or one without sense.
+    """
     given = [length for length in (seconds, epochs, plan) if length is not None]
     if len(given) != 1:
         raise RecipeError(
@@ -134,10 +138,10 @@ def cycle_of(
         return Cycle(start=start, plan=plan, evaluations=evaluations)
     if epochs is not None:
         steps = _length(epochs, "epochs") * steps_per_epoch
-        return Cycle(start=start, plan=Plan.of(max(1, min(MAX_STEPS, round(steps)))), evaluations=evaluations)
+        return Cycle(start=start, plan=Plan.of(max(1, min(MAX_STEPS, round(steps))), trains), evaluations=evaluations)
     budget = _length(seconds, "seconds")
     first = max(2, round(min(budget / max(step_seconds, 1e-6), MAX_STEPS)))
-    return Cycle(start=start, plan=Plan.of(first), evaluations=evaluations, budget=budget)
+    return Cycle(start=start, plan=Plan.of(first, trains), evaluations=evaluations, budget=budget)
 
 
 def _length(value: float | None, name: str) -> float:

@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from vertebra.data.threads import cores
 from vertebra.errors import RecipeError
 
 
@@ -27,10 +28,3 @@ def use_own_cores() -> int:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(cores())
     return torch.get_num_threads()
-
-
-def cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

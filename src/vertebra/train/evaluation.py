@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from vertebra.data.tally import Tally
 from vertebra.train.pixels import Pixels
 from vertebra.train.tuning import Setting
 
@@ -35,7 +36,7 @@ def outputs(
     net: nn.Module, pixels: Pixels, setting: Setting, between: Callable[[], None] | None = None
 ) -> NDArray[np.float32]:
     """The network's outputs before the softmax, float32[N, classes]; ``between`` is called after every batch."""
-    training = net.training
+    modes = [(module, module.training) for module in net.modules()]
     net.eval()
     size = max(1, min(256, PIXELS_AT_ONCE // pixels.preprocess.size**2))
     parts = []
@@ -46,7 +47,8 @@ def outputs(
                 if between is not None:
                     between()
     finally:
-        net.train(training)
+        for module, training in modes:  # not net.train(): parts of it may be frozen
+            module.training = training
     return torch.cat(parts).numpy()
 
 
@@ -55,17 +57,11 @@ def judged(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequ
     wide = logits.astype(np.float64)
     wide -= wide.max(axis=1, keepdims=True)
     total = np.exp(wide).sum(axis=1)
-    count = len(classes)
-    chosen = logits.argmax(axis=1)
-    confusion = np.bincount(labels * count + chosen, minlength=count * count).reshape(count, count)
-    of_class, right = confusion.sum(axis=1), confusion.diagonal()
+    tally = Tally.of(labels, logits.argmax(axis=1), classes)
     return Evaluation(
-        top1=float(right.sum() / len(labels)),
+        top1=tally.top1,
         loss=float(np.mean(np.log(total) - wide[np.arange(len(labels)), labels])),
-        per_class={
-            name: float(right[index] / of_class[index]) if of_class[index] else None
-            for index, name in enumerate(classes)
-        },
-        confusion=tuple(tuple(int(value) for value in row) for row in confusion),
+        per_class=tally.per_class,
+        confusion=tally.confusion,
         probabilities=(np.exp(wide) / total[:, None]).astype(np.float32),
     )

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vertebra.errors import DataError, Interrupted, RecipeError
-from vertebra.train import checkpoint, resuming
+from vertebra.train import checkpoint, freezing, resuming
 from vertebra.train.averaging import Average
 from vertebra.train.checkpoint import Saving
 from vertebra.train.crowding import Threads
@@ -24,10 +23,10 @@ from vertebra.train.history import History, Point
 from vertebra.train.interruption import Interruption, heard
 from vertebra.train.objective import loss_of
 from vertebra.train.observer import Observer, Silent, Status
-from vertebra.train.optimisers import optimiser_for
+from vertebra.train.optimisers import optimiser_for, set_rate
 from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Recipe
-from vertebra.train.schedule import Plan, factor
+from vertebra.train.schedule import Part, Plan, factor
 from vertebra.train.tuning import FLOAT32, Setting, tuned
 
 SLOW_STEP = 0.4
@@ -66,7 +65,8 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.average: Average | None = None
-        self.optimiser = optimiser_for(net, recipe.optimiser)
+        self._parameters = freezing.trainable(net)
+        self.optimiser = optimiser_for(net, recipe)
         self.current: Cycle | None = None
         self.histories: tuple[History, ...] = ()
         self._feed = Feed(train, recipe)
@@ -85,21 +85,17 @@ class Trainer:
         itself."""
         return self.net if self.average is None else self.average.net
 
-    def weights(self) -> dict[str, NDArray[np.generic]]:
-        """The state_dict of :attr:`network` as arrays in C order, copied."""
-        state = self.network.state_dict()
-        return {name: value.detach().cpu().contiguous().numpy().copy() for name, value in state.items()}
-
     def cycle(
         self,
         *,
         seconds: float | None = None,
         epochs: float | None = None,
         plan: Plan | None = None,
+        trains: Part = "all",
         evaluations: int = 4,
     ) -> History:
-        """One cycle, warm-up and cosine, as long as one of ``seconds`` (evaluations included), ``epochs`` or ``plan``
-        says.
+        """One cycle of ``trains``, warm-up and cosine, as long as one of ``seconds`` (evaluations included), ``epochs``
+        or ``plan`` says.  A plan says itself what it trains.
 
         ``evaluations`` of them are spread evenly, the last at the end.  Raises RecipeError for a length without sense
         and for a loss that is no number, :class:`Interrupted` after Ctrl-C.
@@ -115,11 +111,17 @@ class Trainer:
                 seconds=seconds,
                 epochs=epochs,
                 plan=plan,
+                trains=trains,
             )
             self._losses.clear()
-            self.optimiser = optimiser_for(self.net, self.recipe.optimiser)
+            self.prepare(self.current.plan.trains)
             self.average = Average(self.net, self.recipe.ema) if self.recipe.ema else None
             return self._run(self.current, begin, stop)
+
+    def prepare(self, trains: Part) -> None:
+        """Readies the network for a cycle that trains this part of it, with an optimiser of its own."""
+        freezing.prepare(self.net, self._parameters, trains)
+        self.optimiser = optimiser_for(self.net, self.recipe)
 
     def resume(self, path: Path) -> History | None:
         """Takes over a checkpoint and ends its cycle; None where that was at its end already.
@@ -161,7 +163,6 @@ class Trainer:
                 raise self._interrupted(stop) from None
 
     def _run(self, cycle: Cycle, begin: float, stop: Interruption) -> History:
-        self.net.train()
         self._steps(cycle, begin, stop)
         history = self._finished(cycle, time.perf_counter() - begin)
         self._save_now()
@@ -200,8 +201,7 @@ class Trainer:
 
     def _one_step(self, cycle: Cycle, done: int, stop: Interruption) -> None:
         rate = self.recipe.optimiser.learning_rate * factor(done, cycle.plan.steps_at(done), self.recipe.warmup)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimiser, rate)
         with stop.torn():
             loss = loss_of(self.net, self.recipe, self.setting or FLOAT32, self.step, *self._feed.batch(self.step))
             loss.backward()

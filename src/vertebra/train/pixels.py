@@ -5,8 +5,10 @@ Legend of shapes: N pictures, B of them in a batch, S the network's side in px, 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -44,16 +46,27 @@ class Pixels:
         if len(labels) and labels.min() < 0:
             raise DataError(f"the label {labels.min()}", where="labels", allowed="0 and above")
         planes = grey(images)[..., None] if preprocess.colour == "grey" else images
-        self.preprocess = preprocess
         self.device = device or torch.device("cpu")
         # A copy where numpy's memory is not ours to share (read-only, or negative strides).
         self.images = torch.from_numpy(np.require(planes, requirements=["C", "W"])).to(self.device)
         self.labels = torch.from_numpy(labels.astype(np.int64)).to(self.device)
-        self._mean = torch.tensor(preprocess.mean, device=self.device)[:, None, None]
-        self._std = torch.tensor(preprocess.std, device=self.device)[:, None, None]
+        self._normalise_by(preprocess)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def normalised_by(self, preprocess: Preprocess) -> Pixels:
+        """The same pictures, not copied, under another mean and standard deviation; all else must be alike."""
+        if not normalised_alike(preprocess, self.preprocess):
+            raise DataError("the pictures were prepared in another way", where="preprocess", remedy="load them again")
+        other = copy.copy(self)
+        other._normalise_by(preprocess)
+        return other
+
+    def _normalise_by(self, preprocess: Preprocess) -> None:
+        self.preprocess = preprocess
+        self._mean = torch.tensor(preprocess.mean, device=self.device)[:, None, None]
+        self._std = torch.tensor(preprocess.std, device=self.device)[:, None, None]
 
     def batch(self, indices: Tensor, draws: Draws | None = None, border: str = "reflect") -> Tensor:
         """float32[B, C, S, S] in channels_last memory: these pictures, changed by their draws where given,
@@ -97,6 +110,11 @@ class Pixels:
     def _normalised(self, values: Tensor) -> Tensor:
         # The same operations in the same order as preprocess.normalised: equal to the last bit.
         return values.sub_(self._mean).div_(self._std)
+
+
+def normalised_alike(one: Preprocess, other: Preprocess) -> bool:
+    """Whether two ways of preparing pictures differ in mean and standard deviation at most."""
+    return one.colour == other.colour and msgspec.structs.replace(one, mean=other.mean, std=other.std) == other
 
 
 def _inside(places: Tensor, side: int) -> Tensor:

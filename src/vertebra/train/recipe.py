@@ -76,8 +76,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``batch``: pictures a step (an epoch is cut into batches of nearly equal size, at most this).  ``warmup``: the
     fraction of a cycle's steps in which the learning rate rises.  ``label_smoothing``: Szegedy et al. 2016, section
     7. ``mixup``: alpha of Zhang et al. 2018 (0: off).  ``ema``: decay of the running average of the weights, which is
-    what is then evaluated and kept (0: off).  ``precision`` and ``layout``: ``"auto"`` is chosen by a short
-    measurement for each network on its device.
+    what is then evaluated and kept (0: off).  ``backbone_rate``: the learning rate of all but the classifier, as a
+    fraction of the peak (Howard and Ruder 2018, section 3.2).  ``precision`` and ``layout``: ``"auto"`` is chosen by
+    a short measurement for each network on its device.
     """
 
     batch: Annotated[int, Meta(ge=2, le=65536)] = 128
@@ -87,6 +88,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     augmentation: Augmentation = Augmentation()
     mixup: Annotated[float, Meta(ge=0, le=10)] = 0.0
     ema: Fraction = 0.0
+    backbone_rate: Annotated[float, Meta(gt=0, le=1)] = 1.0
     seed: Annotated[int, Meta(ge=0, le=2**53)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
@@ -130,7 +132,8 @@ def _optimiser(data: Any) -> Sgd | AdamW:
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a default recipe depends on: the training pictures' number, side in px (the network's, and the files' median
-    shorter one), classes, whether all are grey, and whether a mirrored picture is still of its class."""
+    shorter one), classes, whether all are grey, whether a mirrored picture is still of its class, and whether the
+    network starts from pretrained weights."""
 
     images: int
     size: int
@@ -138,12 +141,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     source_size: int
     grey: bool = False
     mirrors: bool = True
+    pretrained: bool = False
 
 
 def recipe_for(facts: Facts, *, seed: int = 0) -> Recipe:
     """The default recipe for data with these facts.
 
     Small grey pictures are taken for glyphs: they turn and change size a little, and are never mirrored.
+    Pretrained weights are changed more gently than new ones, the new classifier less so.
     """
     glyphs = facts.grey and facts.source_size <= 64
     # An eighth of the side: 4 px of CIFAR's 32 (He et al. 2016, section 4.2).
@@ -155,4 +160,11 @@ def recipe_for(facts: Facts, *, seed: int = 0) -> Recipe:
     # Enough steps in an epoch for the running statistics to settle.
     batch = next((size for size in (128, 64, 32) if facts.images >= 32 * size), 16)
     # The peak goes with the batch (Goyal et al. 2017, section 2.1).
-    return Recipe(batch=batch, optimiser=Sgd(learning_rate=0.2 * batch / 128), augmentation=augmentation, seed=seed)
+    peak, share = (0.4, 0.1) if facts.pretrained else (0.2, 1.0)
+    return Recipe(
+        batch=batch,
+        optimiser=Sgd(learning_rate=peak * batch / 128),
+        augmentation=augmentation,
+        backbone_rate=share,
+        seed=seed,
+    )

@@ -14,6 +14,7 @@ from vertebra.train.cycle import Cycle
 from vertebra.train.history import History
 from vertebra.train.pixels import Pixels
 from vertebra.train.recipe import Recipe
+from vertebra.train.schedule import Part
 from vertebra.train.tuning import Setting
 
 
@@ -45,6 +46,8 @@ class Resumable(Protocol):
     optimiser: Optimizer
     current: Cycle | None
     histories: tuple[History, ...]
+
+    def prepare(self, trains: Part) -> None: ...
 
 
 def state(trainer: Resumable) -> dict[str, Any]:
@@ -80,6 +83,8 @@ def restore(trainer: Resumable, state: dict[str, Any], where: str) -> None:
     _same("number of training pictures", ledger.images, len(trainer.train), where)
     if ledger.setting is not None:
         trainer.net.to(memory_format=ledger.setting.memory_format)  # type: ignore[call-overload]
+    latest = ledger.current or (ledger.histories[-1] if ledger.histories else None)
+    trainer.prepare(latest.plan.trains if latest else "all")
     try:
         trainer.net.load_state_dict(state["net"])
         trainer.optimiser.load_state_dict(state["optimiser"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from vertebra.errors import RecipeError
+
+Part = Literal["all", "head"]
+"""What a cycle trains: the whole network, or its classifier alone."""
 
 
 def factor(step: int, steps: int, warmup: float) -> float:
@@ -31,13 +34,14 @@ class Revision(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How long a cycle is.
+    """How long a cycle is, and what it trains.
 
     A budget in seconds becomes steps by measurement, and is measured again as the cycle goes on; every revision is
     kept, so that a run with the same plan takes the same steps with the same learning rates whatever its speed.
     """
 
     revisions: tuple[Revision, ...]
+    trains: Part = "all"
 
     def __post_init__(self) -> None:
         steps = [revision.step for revision in self.revisions]
@@ -47,14 +51,14 @@ class Plan(msgspec.Struct, frozen=True):
             )
 
     @classmethod
-    def of(cls, steps: int) -> Plan:
+    def of(cls, steps: int, trains: Part = "all") -> Plan:
         """A cycle of ``steps`` steps, known from the start."""
-        return cls((Revision(0, steps),))
+        return cls((Revision(0, steps),), trains)
 
     def revised(self, step: int, steps: int) -> Plan:
         """From ``step`` on with another number of steps in all."""
         kept = tuple(revision for revision in self.revisions if revision.step < step)
-        return Plan((*kept, Revision(step, steps)))
+        return Plan((*kept, Revision(step, steps)), self.trains)
 
     def steps_at(self, step: int) -> int:
         """The number of steps that the cycle is taken to have when ``step`` is done."""

@@ -1,0 +1,197 @@
+"""embed(): a vector for each picture of a collection, into one file; what was done before a stop is not done again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from vertebra.arch.architecture import Architecture
+from vertebra.bundle.manifest import MANIFEST
+from vertebra.data.archive import open_tar
+from vertebra.data.dataset import Dataset, Sample, Source
+from vertebra.data.folder import FolderSource, scan
+from vertebra.data.inspect import Bad
+from vertebra.data.layout import looks_like_picture
+from vertebra.data.preprocess import Preprocess, normalised, sized
+from vertebra.data.sources import open_data
+from vertebra.data.threads import each
+from vertebra.errors import DataError, ImageError, Interrupted, UsageError
+from vertebra.fitting.console import Quiet, Watcher
+from vertebra.fitting.embedding_files import Job, Parts, check_place, written
+from vertebra.fitting.finding import bundled, offer_for
+from vertebra.fitting.offers import Offer
+from vertebra.fitting.pretrained import fingerprint
+from vertebra.nn import embeddings
+from vertebra.train.device import device_named, use_own_cores
+from vertebra.train.memory import keep_freed_memory
+from vertebra.weights.load import load
+from vertebra.zoo.registry import architecture
+
+AT_ONCE = 64
+"""Pictures that go through the network together."""
+A_PART = 1024
+"""Pictures whose vectors are written together: what a stop may lose."""
+
+
+class Embedded(msgspec.Struct, frozen=True, kw_only=True):
+    """What :func:`embed` leaves: the file at ``path`` with ``n`` vectors of ``size`` numbers, and the ``bad`` pictures
+    that have none."""
+
+    path: Path
+    n: int
+    size: int
+    bad: tuple[Bad, ...]
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A network that gives float32[N, D], what is done to pictures before, and how its weights are told."""
+
+    net: nn.Module
+    preprocess: Preprocess
+    source: str
+    fingerprint: str
+
+
+def embed(
+    model: str | Path | Architecture,
+    data: str | Path,
+    out: str | Path,
+    *,
+    weights: str | Path | None = None,
+    resolution: int | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Embedded:
+    """A vector for each picture of ``data`` (a folder, with or without classes, or a ``.tar`` of one) into ``out``.
+
+    ``model``: a bundle, or an architecture or its registered name with the source of its ``weights``.  A vector is
+    what reaches the network's classifier; its last map averaged over the positions where it has none.  ``out`` ends in
+    ``.parquet`` (columns ``path``, ``label``, which is null without classes, and ``embedding``, a list of fixed size of
+    float32) or ``.npz`` (arrays of the same names).  ``resolution`` in px is the weights' own by default.  Pictures
+    that cannot be read are left out and listed.  After a stop the same call goes on.
+
+    Raises DataError for data without a picture, WeightsError for weights that cannot be had, OutputError for a place
+    that is taken, UsageError for arguments without sense, MissingExtraError without pyarrow, Interrupted after Ctrl-C.
+    """
+    watcher = watcher or Quiet()
+    place = Path(os.path.abspath(out))
+    check_place(place, force=force)
+    dataset = collection(str(data), watcher)
+    samples = dataset.samples
+    use_own_cores()
+    keep_freed_memory()
+    ready = model_of(model, weights, resolution)
+    job = Job.of(ready.fingerprint, ready.preprocess, [(sample.path, _label(dataset, sample)) for sample in samples])
+    parts = Parts.opened(place, job, force=force)
+    try:
+        with watcher.task(f"embedding {len(samples):,} pictures") as advance:
+            for number, start in enumerate(range(0, len(samples), A_PART)):
+                some = samples[start : start + A_PART]
+                if not parts.has(number):
+                    parts.write(number, *_vectors(ready, dataset, some, start))
+                advance(start + len(some), len(samples), "")
+    except KeyboardInterrupt:
+        raise Interrupted("stopped", remedy=f"the same command goes on (what is done is in {parts.path})") from None
+    finally:
+        parts.release()
+    bad = parts.bad()
+    for path, reason in bad:
+        watcher.say(f"left out: {path}: {reason}")
+    n, size = written(place, parts, job, ready.source)
+    parts.remove()
+    watcher.say(f"{n:,} embeddings of {size} numbers: {out}")
+    return Embedded(path=Path(out), n=n, size=size, bad=bad)
+
+
+def collection(spec: str, watcher: Watcher) -> Dataset:
+    """The pictures, with classes where folders name them; else all pictures there are, under the label -1."""
+    try:
+        return open_data(spec)
+    except DataError as error:
+        found = _unlabelled(spec)
+        if found is None:
+            raise
+        watcher.say(f"note: no labels: {error}")
+        return found
+
+
+def _unlabelled(spec: str) -> Dataset | None:
+    """Every file that is named like a picture; None where there is none."""
+    source: Source
+    if os.path.isdir(spec):
+        listing, source = scan(spec), FolderSource(os.path.abspath(spec))
+    elif os.path.isfile(spec):
+        listing, source = open_tar(spec)
+    else:
+        return None
+    samples = tuple(Sample(path, -1) for path in sorted(listing.files) if looks_like_picture(path))
+    if not samples:
+        return None
+    return Dataset(name=spec, root=spec, classes=(), parts={"train": samples}, source=source)
+
+
+def model_of(model: str | Path | Architecture, weights: str | Path | None, resolution: int | None) -> Model:
+    """The network that embeds; raises UsageError for a name without weights, and a bundle with others."""
+    offer = _offer(model, weights)
+    net = load(offer.arch, offer.source)
+    preprocess = offer.preprocess if resolution is None else offer.preprocess_at(resolution)
+    body = embeddings(net).to(device_named()).eval()
+    return Model(body, preprocess, offer.source, fingerprint(net))
+
+
+def _offer(model: str | Path | Architecture, weights: str | Path | None) -> Offer:
+    if not isinstance(model, Architecture) and (Path(model) / MANIFEST).is_file():
+        if weights is not None:
+            raise UsageError("a bundle has its own weights", where="--weights", remedy="leave them out")
+        return bundled(Path(model))
+    arch = model if isinstance(model, Architecture) else architecture(str(model))
+    offer = None if weights is None else offer_for(arch, str(weights))
+    if offer is None:
+        allowed = "auto, a file, torchvision:TAG, timm:TAG"
+        raise UsageError(f"{arch.name} without weights knows nothing", where="--weights", allowed=allowed)
+    return offer
+
+
+def _vectors(
+    model: Model, dataset: Dataset, samples: Sequence[Sample], start: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], tuple[Bad, ...]]:
+    """Places among all samples and their vectors float32[N, D], and those that cannot be read."""
+    places: list[int] = []
+    vectors: list[NDArray[np.float32]] = []
+    bad: list[Bad] = []
+    for first in range(0, len(samples), AT_ONCE):
+        some = samples[first : first + AT_ONCE]
+        found = each(lambda sample: _picture(dataset, sample, model.preprocess), some)
+        good = [index for index, one in enumerate(found) if not isinstance(one, Bad)]
+        bad += [one for one in found if isinstance(one, Bad)]
+        places += [start + first + index for index in good]
+        if good:
+            vectors.append(_through(model, np.stack([found[index] for index in good])))
+    empty = np.zeros((0, 0), np.float32)
+    return np.array(places, np.int64), np.concatenate(vectors) if vectors else empty, tuple(bad)
+
+
+def _picture(dataset: Dataset, sample: Sample, preprocess: Preprocess) -> NDArray[np.uint8] | Bad:
+    try:
+        return sized(dataset.image(sample), preprocess)
+    except ImageError as error:
+        return Bad(sample.path, str(ImageError(error.what, allowed=error.allowed, remedy=error.remedy)))
+
+
+def _through(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    device = next(model.net.parameters()).device
+    pixels = torch.from_numpy(normalised(images, model.preprocess)).to(device, memory_format=torch.channels_last)
+    with torch.inference_mode():
+        result: NDArray[np.float32] = model.net(pixels).float().cpu().numpy()
+    return result
+
+
+def _label(dataset: Dataset, sample: Sample) -> str | None:
+    return dataset.classes[sample.label] if sample.label >= 0 else None

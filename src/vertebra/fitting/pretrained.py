@@ -1,0 +1,59 @@
+"""From an offer of weights to a network for the data's classes that starts from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vertebra.arch.architecture import Architecture
+from vertebra.arch.primitives import Linear
+from vertebra.errors import WeightsError
+from vertebra.fitting.offers import Offer
+from vertebra.nn.construct import construct, layers_of
+from vertebra.nn.initialise import initialise
+from vertebra.train.freezing import classifier
+from vertebra.weights.load import load
+
+
+def network(arch: Architecture, offer: Offer, *, seed: int) -> nn.Module:
+    """``arch`` (the offer's network with other classes, resolution or strides) with the offer's weights.
+
+    The classifier is new, initialised with ``seed``.  Raises WeightsError where the weights cannot be had or are of
+    another network.
+    """
+    loaded = load(offer.arch, offer.source, classes=arch.classes, seed=seed)
+    with torch.device("meta"):
+        net = construct(arch)
+    # Copies: what is loaded may be mapped from a file that somebody else replaces while this trains.
+    net.load_state_dict({name: value.clone() for name, value in loaded.state_dict().items()}, assign=True)
+    # Always a new one: as many classes as before may still be others.
+    head = [layer for layer in layers_of(arch) if isinstance(layer.node, Linear)][-1]
+    initialise(net, [head], arch.initialisation, seed)
+    return net
+
+
+def fingerprint(net: nn.Module) -> str:
+    """SHA-256 of the names and values of all but the classifier, whatever file they came in."""
+    head = {id(tensor) for tensor in classifier(net).parameters()}
+    body: Mapping[str, Tensor] = {
+        name: value for name, value in net.state_dict(keep_vars=True).items() if id(value) not in head
+    }
+    digest = hashlib.sha256()
+    for name in sorted(body):
+        value = body[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.numpy().data)
+    return digest.hexdigest()
+
+
+def check(found: str, expected: str | None, source: str) -> None:
+    """Raise WeightsError where weights are not those that a run was begun with."""
+    if expected is not None and found != expected:
+        raise WeightsError(
+            f"are other weights than before: SHA-256 {found[:12]}, not {expected[:12]}",
+            where=source,
+            remedy="bring back the weights that the run began with, or start anew",
+        )

@@ -1,0 +1,157 @@
+"""Embeddings of a collection as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.bundles import make_bundle
+from vertebra.bundle.bundle import load_bundle
+from vertebra.data.preprocess import normalised, sized
+from vertebra.errors import DataError, Interrupted, MissingExtraError, OutputError, UsageError
+from vertebra.fitting import embedding
+from vertebra.fitting.console import Advance, Quiet
+from vertebra.fitting.embedding import embed
+from vertebra.nn import build
+from vertebra.weights.load import load
+from vertebra.weights.save import save
+from vertebra.zoo import architecture
+
+CLASSES = ("ant", "bee")
+EACH = 5
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "b")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Ten pictures of several sizes in two classes; one that is cut short, and a file that is none."""
+    draw = np.random.default_rng(0)
+    for name in CLASSES:
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for index in range(EACH):
+            picture = draw.integers(0, 256, (20 + index, 30, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(tmp_path / "data" / name / f"{index}.png")
+    whole = (tmp_path / "data" / "bee" / "1.png").read_bytes()
+    (tmp_path / "data" / "bee" / "1.png").write_bytes(whole[: len(whole) // 2])
+    return tmp_path / "data"
+
+
+def table(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as found:
+        return dict(found)
+
+
+def test_each_vector_is_the_mean_of_the_last_map(bundle: Path, data: Path, tmp_path: Path) -> None:
+    """Against the picture sent through the network alone, its classifier cut off by hand."""
+    done = embed(bundle, data, tmp_path / "e.npz")
+    assert (done.n, done.size, [one.path for one in done.bad]) == (9, 64, ["bee/1.png"])
+    found = table(tmp_path / "e.npz")
+    paths = [f"{name}/{index}.png" for name in CLASSES for index in range(EACH)]
+    assert list(found["path"]) == [path for path in paths if path != "bee/1.png"]
+    assert list(found["label"]) == ["ant"] * 5 + ["bee"] * 4 and found["embedding"].dtype == np.float32
+    opened = load_bundle(bundle)
+    net = load(opened.architecture, bundle / "weights.safetensors")
+    net.fc = torch.nn.Identity()
+    for path, vector in zip(found["path"], found["embedding"], strict=True):
+        image = sized(np.asarray(Image.open(data / str(path))), opened.preprocess)
+        with torch.inference_mode():
+            alone = net(torch.from_numpy(normalised(image[None], opened.preprocess)))[0].numpy()
+        np.testing.assert_allclose(vector, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_parquet_holds_the_same_and_says_how_it_was_made(bundle: Path, data: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    embed(bundle, data, tmp_path / "e.npz")
+    embed(bundle, data, tmp_path / "e.parquet")
+    found, plain = parquet.read_table(tmp_path / "e.parquet"), table(tmp_path / "e.npz")
+    assert str(found.schema.field("embedding").type) == "fixed_size_list<element: float>[64]"
+    assert found["path"].to_pylist() == list(plain["path"]) and found["label"].to_pylist() == list(plain["label"])
+    np.testing.assert_array_equal(np.array(found["embedding"].to_pylist(), np.float32), plain["embedding"])
+    said = found.schema.metadata
+    assert json.loads(said[b"bad"])[0][0] == "bee/1.png" and json.loads(said[b"vertebra"])["preprocess"]["size"] == 16
+
+
+class Stops(Quiet):
+    """Ctrl-C after the first part."""
+
+    @contextmanager
+    def task(self, name: str) -> Iterator[Advance]:
+        def advance(done: float, total: float, note: str) -> None:
+            if done < total:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+def test_a_stopped_run_goes_on_without_doing_anything_twice(bundle: Path, data: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(embedding, "A_PART", 4)
+    monkeypatch.setattr(embedding, "AT_ONCE", 3)
+    embed(bundle, data, tmp_path / "whole.npz")
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        embed(bundle, data, tmp_path / "e.npz", watcher=Stops())
+    assert not (tmp_path / "e.npz").exists()
+    (data / "ant" / "0.png").unlink()  # was embedded before the stop, and is not read again ...
+    (data / "ant" / "0.png").write_bytes(b"")
+    done = embed(bundle, data, tmp_path / "e.npz")
+    assert [one.path for one in done.bad] == ["bee/1.png"]
+    whole, again = table(tmp_path / "whole.npz"), table(tmp_path / "e.npz")
+    assert all(np.array_equal(whole[name], again[name]) for name in whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "e.npz", "whole.npz"]
+
+
+def test_a_stopped_run_of_other_pictures_is_not_mixed_in(bundle: Path, data: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(embedding, "A_PART", 4)
+    with pytest.raises(Interrupted):
+        embed(bundle, data, tmp_path / "e.npz", watcher=Stops())
+    (data / "ant" / "0.png").unlink()
+    with pytest.raises(OutputError, match=r"another model or other pictures.*--force"):
+        embed(bundle, data, tmp_path / "e.npz")
+    assert embed(bundle, data, tmp_path / "e.npz", force=True).n == 8
+
+
+def test_pictures_without_classes_have_no_label(bundle: Path, data: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    embed(bundle, data / "ant", tmp_path / "e.parquet")
+    found = parquet.read_table(tmp_path / "e.parquet")
+    assert found["path"].to_pylist() == [f"{i}.png" for i in range(EACH)] and found["label"].null_count == EACH
+
+
+def test_a_registered_name_takes_weights(data: Path, tmp_path: Path) -> None:
+    arch = architecture("cifar_resnet20")
+    save(build(arch, seed=3), tmp_path / "w.safetensors")
+    done = embed("cifar_resnet20", data, tmp_path / "e.npz", weights=tmp_path / "w.safetensors")
+    assert (done.n, done.size) == (9, 64)
+    with pytest.raises(UsageError, match="cifar_resnet20 without weights knows nothing"):
+        embed("cifar_resnet20", data, tmp_path / "f.npz")
+
+
+def test_bad_input_gets_a_line_before_any_work(bundle: Path, data: Path, tmp_path: Path, monkeypatch) -> None:
+    with pytest.raises(UsageError, match=r"--out: 'e.csv' \(allowed: a name that ends in .parquet or .npz\)"):
+        embed(bundle, data, tmp_path / "e.csv")
+    (tmp_path / "e.npz").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="already exists"):
+        embed(bundle, data, tmp_path / "e.npz")
+    assert (tmp_path / "e.npz").read_bytes() == b"mine"
+    with pytest.raises(DataError, match="does not exist"):
+        embed(bundle, tmp_path / "nowhere", tmp_path / "f.npz")
+    with pytest.raises(UsageError, match="a bundle has its own weights"):
+        embed(bundle, data, tmp_path / "f.npz", weights="none")
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingExtraError, match=r"vertebra\[data\]"):
+        embed(bundle, data, tmp_path / "f.parquet")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="none of the pictures can be read"):
+        embed(bundle, tmp_path / "bad", tmp_path / "f.npz")
+    assert not list(tmp_path.glob("f.*"))

@@ -1,0 +1,344 @@
+"""Candidates that start from pretrained weights: a small pretraining on half of the digits, then the other half."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+import torch
+
+from tests.bundles import make_bundle
+from tests.fitting.digits import write
+from vertebra.arch.codec import to_json
+from vertebra.bundle.bundle import load_bundle
+from vertebra.data.preprocess import Preprocess
+from vertebra.errors import Interrupted, OfflineError, UnknownNameError, UsageError, WeightsError
+from vertebra.fitting import finding
+from vertebra.fitting.console import Advance, Quiet
+from vertebra.fitting.finding import entry_named, find, named, offer_for
+from vertebra.fitting.fit import _starting_from_weights, fit
+from vertebra.fitting.halving import Setting, least_epochs
+from vertebra.fitting.layout import costed, pretrained_plans
+from vertebra.fitting.looking import look
+from vertebra.fitting.measuring import Latency, Measured
+from vertebra.fitting.offers import Offer
+from vertebra.fitting.packing import FitResult
+from vertebra.fitting.pretrained import check, fingerprint, network
+from vertebra.fitting.repeating import repeat
+from vertebra.fitting.training import train_bundle
+from vertebra.nn import build
+from vertebra.train.recipe import Recipe
+from vertebra.weights.save import save
+from vertebra.zoo import architecture, cifar_resnet
+
+EPOCHS = 3
+OWN = Preprocess(size=16, resize=16, interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+
+
+class Said(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+class Stops(Quiet):
+    """Ctrl-C in the middle of a task with this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @contextmanager
+    def task(self, name: str) -> Iterator[Advance]:
+        def advance(done: float, total: float, note: str) -> None:
+            if name.endswith(self.name) and 2 * done >= total:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few pictures of 5 to 9 to train on, and enough to judge by."""
+    place = tmp_path_factory.mktemp("few")
+    for part, chosen in (("train", slice(16)), ("val", slice(16, 56)), ("test", slice(56, 96))):
+        write(place / "few" / part, range(5, 10), chosen)
+    return place / "few"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that was trained on 0 to 4."""
+    place = tmp_path_factory.mktemp("half")
+    data = write(place / "low", range(5), slice(None))
+    return train_bundle(cifar_resnet(1), data, epochs=6, resolution=16, out=place / "bundle").path
+
+
+@pytest.fixture(scope="module")
+def tuned(bundle: Path, few: Path, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    """The whole job, from those weights."""
+    out = tmp_path_factory.mktemp("tuned") / "tuned"
+    return fit(few, params="100k", minutes=0.3, weights=bundle, out=out)
+
+
+# -- finding -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sources", [(), ("auto", "none"), ("none", "weights/"), ("",)])
+def test_sources_that_exclude_one_another(sources) -> None:
+    with pytest.raises(UsageError, match=r"--weights.*auto"):
+        named(sources)
+
+
+def test_a_folder_offers_its_bundles_and_files_named_for_architectures(bundle: Path, tmp_path: Path) -> None:
+    save(build(architecture("cifar_resnet20")), tmp_path / "cifar_resnet20-mine.safetensors")
+    save({"a": torch.ones(1)}, tmp_path / "holiday.safetensors")
+    make_bundle(tmp_path / "another")
+    (tmp_path / "notes.txt").write_text("nothing")
+    said = Said()
+    found = find((str(tmp_path),), None, said.say)
+    assert [(one.name, one.family) for one in found] == [
+        ("cifar_resnet8", "cifar_resnet8"),
+        ("cifar_resnet20", "cifar_resnet"),
+    ]
+    assert [one.arch.classes for one in found] == [3, 10] and found[0].preprocess.size == 16
+    assert said.lines == [f"note: {tmp_path}: not named for an architecture: holiday.safetensors"]
+    (one,) = find((f"folder:{bundle}",), None, said.say)
+    assert one.arch.classes == 5 and one.source.endswith("weights.safetensors")
+
+
+def test_what_is_no_source_says_so(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="holds no weights"):
+        find((str(tmp_path),), None, print)
+    with pytest.raises(WeightsError, match=r"unknown source of weights 'elsewhere' \(allowed: auto, none"):
+        find(("elsewhere",), None, print)
+    save({"a": torch.ones(1)}, tmp_path / "holiday.safetensors")
+    with pytest.raises(UnknownNameError, match=r"holiday.safetensors: is not named for an architecture; name it so"):
+        find((str(tmp_path / "holiday.safetensors"),), None, print)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("resnet18-5c106cde.pth", "resnet18"),
+        ("resnet18.safetensors", "resnet18"),
+        ("mobilenet_v2-first.try.pt", "mobilenet_v2"),
+        ("resnet.pt", None),
+        ("model.safetensors", None),
+    ],
+)
+def test_files_are_named_for_architectures(file: str, name: str | None) -> None:
+    assert entry_named(file) == name
+
+
+def test_without_a_network_and_a_cache_one_line_says_so(monkeypatch, tmp_path: Path, few: Path) -> None:
+    monkeypatch.setenv("VERTEBRA_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("VERTEBRA_WEIGHTS", raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr(finding, "reachable", lambda url: bool(asked.append(url)))
+    said = Said()
+    seen = look(str(few), seed=0, skip_bad=False, watcher=Quiet())
+    assert find(("auto",), seen, said.say) == ()
+    assert len(said.lines) == 1 and "none could be had" in said.lines[0] and "cannot be reached" in said.lines[0]
+    assert len(asked) == len({url.split("/")[2] for url in asked}) <= 3  # each server once
+    monkeypatch.setenv("VERTEBRA_OFFLINE", "1")
+    asked.clear()
+    assert find(("auto",), seen, said.say) == () and not asked and "switched off" in said.lines[1]
+    assert find(("none",), seen, said.say) == () and len(said.lines) == 2
+
+
+def test_with_a_network_the_smallest_of_each_family_are_offered(monkeypatch, tmp_path: Path, few: Path) -> None:
+    monkeypatch.setenv("VERTEBRA_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(finding, "reachable", lambda url: True)
+    seen = look(str(few), seed=0, skip_bad=False, watcher=Quiet())
+    found = find(("auto",), seen, print)
+    families = [one.family for one in found]
+    assert "resnet18" in {one.name for one in found} and max(map(families.count, families)) <= finding.MOST_A_FAMILY
+    assert all(one.bytes <= finding.MOST_BYTES and not one.at_hand and one.licence for one in found)
+
+
+def test_weights_at_224_px_are_not_sought_for_tiny_pictures() -> None:
+    said = Said()
+    seen = look("digits", seed=0, skip_bad=False, watcher=Quiet())
+    assert find(("auto",), seen, said.say) == ()
+    assert said.lines == ["pretrained weights: none are sought for pictures of 8 px"]
+
+
+# -- laying out and starting ---------------------------------------------------------------------------------------
+
+
+def offer(arch, path: Path) -> Offer:
+    return Offer.of(arch, f"file:{path}", OWN)
+
+
+def test_candidates_keep_width_depth_channels_and_preprocessing(tmp_path: Path) -> None:
+    whole = architecture("mobilenet_v2")
+    found = pretrained_plans((offer(whole, tmp_path / "x"),), classes=7, side=100)
+    # Half of the pictures' side to twice of it; the weights' 224 px and a half would be 336.
+    assert sorted(plan.resolution for plan in found) == [64, 96, 128, 160, 192]
+    for plan in found:
+        exact = whole.with_classes(7).with_resolution(plan.resolution)
+        assert plan.params == costed(exact, family="", home=exact.resolution).params and plan.arch.channels == 3
+        assert plan.resolution <= 1.5 * whole.resolution
+        given = plan.offer.preprocess_at(plan.resolution)
+        assert (given.mean, given.std, given.interpolation) == (OWN.mean, OWN.std, "bicubic")
+        assert given.size == given.resize == plan.resolution
+    assert len({plan.name for plan in pretrained_plans((offer(whole, tmp_path / "x"),) * 2, classes=7, side=100)}) == (
+        2 * len(found)
+    )
+    assert least_epochs(found[0]) < least_epochs(msgspec.structs.replace(found[0], offer=None))
+
+
+@pytest.mark.parametrize("classes", [10, 4])
+def test_the_body_is_the_weights_and_the_classifier_is_new(tmp_path: Path, classes: int) -> None:
+    """New also where as many classes stand: they may be others."""
+    arch = cifar_resnet(1)
+    source = build(arch, seed=5)
+    save(source, tmp_path / "w.safetensors")
+    wanted = arch.with_classes(classes).with_resolution(48)
+    net = network(wanted, offer(arch, tmp_path / "w.safetensors"), seed=1)
+    expected = build(wanted, seed=9).state_dict() | {
+        name: value for name, value in source.state_dict().items() if not name.startswith("fc.")
+    }
+    found = net.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in found if not name.startswith("fc."))
+    assert found["fc.weight"].shape == (classes, 64)
+    if classes == 10:
+        assert not torch.equal(found["fc.weight"], source.state_dict()["fc.weight"])
+    assert fingerprint(net) == fingerprint(source)
+    again = network(wanted, offer(arch, tmp_path / "w.safetensors"), seed=1)
+    assert torch.equal(again.state_dict()["fc.weight"], found["fc.weight"])
+
+
+def test_the_fingerprint_tells_any_other_value(tmp_path: Path) -> None:
+    net = build(cifar_resnet(1), seed=5)
+    before = fingerprint(net)
+    for name, value in net.state_dict().items():
+        old = value.clone()
+        value.view(-1)[0] += 1
+        assert (fingerprint(net) == before) == name.startswith("fc."), name
+        value.copy_(old)
+    check(before, before, "here")
+    with pytest.raises(WeightsError, match="here: are other weights than before"):
+        check(before, "0" * 64, "here")
+
+
+# -- the job -------------------------------------------------------------------------------------------------------
+
+
+def test_fine_tuning_beats_new_weights_in_as_many_epochs(bundle: Path, few: Path, tmp_path: Path) -> None:
+    arch = cifar_resnet(1)
+    scratch = train_bundle(arch, few, epochs=EPOCHS, resolution=16, out=tmp_path / "scratch")
+    tuned = train_bundle(arch, few, epochs=EPOCHS, resolution=16, weights=bundle, out=tmp_path / "tuned")
+    assert tuned.val_accuracy > scratch.val_accuracy + 0.1
+    assert tuned.test_accuracy > scratch.test_accuracy + 0.1
+    assert tuned.bundle.preprocess == load_bundle(bundle).preprocess != scratch.bundle.preprocess
+
+
+def test_the_job_tries_both_kinds_and_says_what_the_weights_brought(tuned: FitResult, bundle: Path) -> None:
+    record = json.loads((tuned.path / "fit.json").read_text())
+    study = record["study"]
+    trained = [one for one in study["candidates"] if one["accuracies"]]
+    begun = [one for one in trained if one["weights"]]
+    assert begun and len(begun) < len(trained)
+    assert {(one["width"], one["depth"]) for one in begun} == {(1.0, 1.0)}
+    found = study["brought"]
+    assert found["pretrained"] in {one["name"] for one in begun}
+    accuracies = {one["name"]: one["accuracies"][found["round"] - 1]["val_accuracy"] for one in trained
+                  if len(one["accuracies"]) >= found["round"]}  # fmt: skip
+    assert accuracies[found["pretrained"]] == found["pretrained_accuracy"]
+    assert max(accuracies.values()) == max(found["pretrained_accuracy"], found["scratch_accuracy"])
+    page = (tuned.path / "report.html").read_text()
+    assert "What pretrained weights brought" in page and f"{bundle.name}/weights.safetensors" in page
+
+
+def test_a_fine_tuned_bundle_can_be_made_again_from_the_same_weights_only(bundle: Path, few: Path, tmp_path) -> None:
+    copy = tmp_path / "weights.safetensors"
+    copy.write_bytes((bundle / "weights.safetensors").read_bytes())
+    arch = cifar_resnet(1).with_classes(5).with_channels(1)  # as the file
+    first = train_bundle(arch, few, epochs=1, resolution=16, weights=copy, out=tmp_path / "first")
+    record = json.loads((first.path / "fit.json").read_text())
+    assert [plan["trains"] for plan in record["cycles"]] == ["head", "all"] and len(record["fingerprint"]) == 64
+    assert record["offer"]["source"] == f"file:{copy}"
+    assert "fine-tuned from pretrained weights" in (first.path / "card.md").read_text()
+    again = repeat(first.path, tmp_path / "again")
+    weights = [(path / "weights.safetensors").read_bytes() for path in (first.path, again.path)]
+    assert again.test_accuracy == first.test_accuracy and weights[0] == weights[1]
+    save(build(arch, seed=8), copy)
+    with pytest.raises(WeightsError, match="are other weights than before"):
+        repeat(first.path, tmp_path / "third")
+    assert not (tmp_path / "third").exists() and not (tmp_path / "third.run").exists()
+
+
+@pytest.mark.parametrize("name", ["classifier first", "training cifar_resnet8"])
+def test_a_stopped_fine_tuning_goes_on_to_the_same_weights(name: str, bundle: Path, few: Path, tmp_path: Path) -> None:
+    # Layout and precision are chosen by a measurement, which may turn out otherwise the second time.
+    made = Recipe(batch=16, backbone_rate=0.1, precision="float32", layout="channels_last")
+    options = {"epochs": 2, "resolution": 16, "weights": bundle, "recipe": made}
+    whole = train_bundle(cifar_resnet(1), few, **options, out=tmp_path / "whole")
+    with pytest.raises(Interrupted, match="--resume"):
+        train_bundle(cifar_resnet(1), few, **options, out=tmp_path / "stopped", watcher=Stops(name))
+    state = json.loads((tmp_path / "stopped.run" / "state.json").read_text())
+    assert set(state["fingerprints"]) == {"cifar_resnet8"}
+    resumed = train_bundle(cifar_resnet(1), few, **options, out=tmp_path / "stopped", resume=True)
+    weights = [(one.path / "weights.safetensors").read_bytes() for one in (whole, resumed)]
+    assert weights[0] == weights[1]
+
+
+def test_named_weights_of_another_network_are_an_error_and_nothing_stays(few: Path, tmp_path: Path) -> None:
+    save(build(architecture("cifar_resnet32")).state_dict(), tmp_path / "cifar_resnet20.safetensors")  # names nothing
+    with pytest.raises(WeightsError, match=r"cifar_resnet20\.safetensors"):
+        fit(few, minutes=0.2, weights=tmp_path, out=tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cifar_resnet20.safetensors", "study.json"]
+
+
+def test_the_offer_for_one_architecture(bundle: Path) -> None:
+    assert offer_for(architecture("resnet18"), "none") is None
+    found = offer_for(architecture("resnet18"), "torchvision:IMAGENET1K_V1")
+    assert (found.name, found.licence, found.preprocess.resize) == ("resnet18", "bsd-3-clause", 256)
+    own = offer_for(cifar_resnet(1), str(bundle))
+    assert own.architecture == to_json(own.arch) and own.arch.classes == 5
+
+
+@pytest.mark.parametrize("sources", [("auto",), ("torchvision:IMAGENET1K_V1",)])
+def test_after_a_failed_download_no_other_is_tried(sources, few: Path, tmp_path: Path) -> None:
+    """Unasked weights that cannot be fetched are passed over; weights that were named are an error."""
+    here = msgspec.structs.replace(offer(cifar_resnet(1), tmp_path / "a.safetensors"), source="file:a", at_hand=True)
+    away = [msgspec.structs.replace(here, name=f"net{i}", source=f"timm:{i}", at_hand=False) for i in range(3)]
+    plans = pretrained_plans((*away, here), classes=5, side=32)
+    latency = Latency(network_ms=1.0, preprocess_ms=0.1)
+    measured = [Measured(plan=plan, latency=latency, bytes=1, over=None) for plan in plans]
+    tried: list[str] = []
+
+    def contender(one: Measured) -> None:
+        tried.append(one.plan.offer.source)
+        raise OfflineError("nobody answers")
+
+    said = Said()
+    job = SimpleNamespace(
+        contender=contender, watcher=said, folder=SimpleNamespace(request=SimpleNamespace(weights=sources))
+    )
+    setting = Setting(images=100, side=32, seconds=60.0)
+    if sources == ("auto",):
+        assert _starting_from_weights(job, measured, setting, most=2) == {}
+    else:
+        with pytest.raises(OfflineError, match="nobody answers"):
+            _starting_from_weights(job, measured, setting, most=2)
+    assert len(tried) == len(set(tried)) == len(said.lines) <= 2 and sum(one.startswith("timm") for one in tried) <= 1
