@@ -17,10 +17,16 @@ _HOME = {
     "architecture": "vertebra.zoo.registry",
     "build": "vertebra.nn",
     "cost": "vertebra.costs.count",
+    "embed": "vertebra.fitting.embedding",
+    "embeddings": "vertebra.nn",
     "features": "vertebra.nn",
     "fit": "vertebra.fitting.fit",
+    "from_pretrained": "vertebra.weights.pretrained",
     "load": "vertebra.weights.load",
     "load_bundle": "vertebra.bundle.bundle",
+    "push_to_hub": "vertebra.weights.pretrained",
+    "save": "vertebra.weights.save",
+    "save_pretrained": "vertebra.weights.pretrained",
 }
 _PACKAGES = (
     "arch",
@@ -49,10 +55,16 @@ if TYPE_CHECKING:
     from vertebra.bundle.bundle import load_bundle as load_bundle
     from vertebra.costs.count import cost as cost
     from vertebra.errors import VertebraError as VertebraError
+    from vertebra.fitting.embedding import embed as embed
     from vertebra.fitting.fit import fit as fit
     from vertebra.nn import build as build
+    from vertebra.nn import embeddings as embeddings
     from vertebra.nn import features as features
     from vertebra.weights.load import load as load
+    from vertebra.weights.pretrained import from_pretrained as from_pretrained
+    from vertebra.weights.pretrained import push_to_hub as push_to_hub
+    from vertebra.weights.pretrained import save_pretrained as save_pretrained
+    from vertebra.weights.save import save as save
     from vertebra.zoo.registry import architecture as architecture
 
 

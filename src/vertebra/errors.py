@@ -77,6 +77,22 @@ class WeightsError(VertebraError):
     """Weights that cannot be read, or that do not belong to the network."""
 
 
+class AmbiguousWeightsError(WeightsError):
+    """Weights that fit a network in more than one way; the message shows two of them."""
+
+
+class DownloadError(WeightsError):
+    """Weights that a server does not give: not found, refused, broken off, or other bytes than were published."""
+
+
+class AbsentError(DownloadError):
+    """A file or a repository that its server has not."""
+
+
+class OfflineError(DownloadError):
+    """A server that cannot be reached, or a network that was forbidden."""
+
+
 class EngineError(VertebraError):
     """An inference engine that cannot load or run an artifact."""
 
@@ -90,10 +106,12 @@ class RecipeError(VertebraError):
 
 
 EXTRAS = {
+    "huggingface_hub": "hub",
     "jinja2": "train",
     "matplotlib": "train",
     "onnx": "train",
     "openvino": "deploy",
+    "pyarrow": "data",
     "sklearn": "demo",
     "torch": "train",
 }

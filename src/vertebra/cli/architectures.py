@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from vertebra.cli.output import Blocks, Json, architecture_of, print_json, print_table, run_blocks, short
+from vertebra.cli.output import Blocks, Json, architecture_of, fits, print_json, print_table, run_blocks, short
 from vertebra.errors import UsageError
 
 Name = Annotated[str, typer.Argument(help="A registered name, or a .json or .yaml file.")]
@@ -22,15 +22,19 @@ def register(app: typer.Typer) -> None:
     app.command()(schema)
 
 
-def list_(pattern: Annotated[str, typer.Argument(help="Only names that hold this.")] = "", json: Json = False) -> None:
-    """Every architecture: family, year, parameters and MACs at its own resolution, published accuracy."""
+def list_(
+    pattern: Annotated[str, typer.Argument(help="Only names and aliases that hold this, or fit it: 'resnet*'.")] = "",
+    json: Json = False,
+) -> None:
+    """Every architecture: family, year, parameters and MACs at its own resolution, published accuracy, aliases."""
     from vertebra.costs.count import cost as cost_of
     from vertebra.zoo.registry import architecture, families
 
     rows: list[dict[str, Any]] = []
     for family in families():
         for entry in family.entries:
-            if pattern not in entry.name:
+            peers = {source: peer.name for source, peer in entry.peers.items()}
+            if not fits(pattern, entry.name, *peers.values()):
                 continue
             arch = architecture(entry.name)
             costs = cost_of(arch)
@@ -49,13 +53,14 @@ def list_(pattern: Annotated[str, typer.Argument(help="Only names that hold this
                     "paper": family.paper,
                     "idea": family.idea,
                     "note": entry.note,
+                    "peers": peers,
                 }
             )
     if json:
         print_json(rows)
         return
     print_table(
-        ("name", "family", "year", "params", "MACs", "px", "top-1", "source"),
+        ("name", "family", "year", "params", "MACs", "px", "top-1", "also", "source"),
         (
             (r["name"], r["family"], r["year"], short(r["params"]), short(r["macs"]), r["resolution"], *_published(r))
             for r in rows
@@ -63,8 +68,10 @@ def list_(pattern: Annotated[str, typer.Argument(help="Only names that hold this
     )
 
 
-def _published(row: dict[str, Any]) -> tuple[str, str]:
-    return ("-", row["note"]) if row["top1"] is None else (f"{row['top1']:.1f}", row["top1_source"])
+def _published(row: dict[str, Any]) -> tuple[str, str, str]:
+    """Top-1, the network's names elsewhere, the source of the accuracy or why there is none."""
+    also = ", ".join(sorted({name for name in row["peers"].values() if name != row["name"]})) or "-"
+    return ("-", also, row["note"]) if row["top1"] is None else (f"{row['top1']:.1f}", also, row["top1_source"])
 
 
 def show(name: Name, json: Json = False, yaml: Annotated[bool, typer.Option(help="Print YAML.")] = False,
@@ -80,13 +87,15 @@ def show(name: Name, json: Json = False, yaml: Annotated[bool, typer.Option(help
         return
     print(arch)
     print(f"\nhash  {arch.hash}")
-    from vertebra.zoo.registry import entry, names
+    from vertebra.zoo.registry import aliases, entry, names
 
-    if name in names():
+    if name in names() or name in aliases():
         family, one = entry(name)
         print(f"paper {family.paper}\nidea  {family.idea}")
         if one.accuracy is not None:
             print(f"top-1 {one.accuracy.top1}% at {one.accuracy.resolution} px ({one.accuracy.source})")
+        if one.peers:
+            print(f"peers {', '.join(f'{source} {peer.name}' for source, peer in one.peers.items())}")
         if one.note:
             print(f"note  {one.note}")
 

@@ -17,6 +17,14 @@ Minutes = Annotated[float | None, typer.Option(min=0.05, help="How long the whol
 Seed = Annotated[int, typer.Option(help="Seed of the split, the weights and the draws.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weights",
+        metavar="SOURCE",
+        help="Pretrained weights: auto, none, a folder, a file, a bundle, torchvision:TAG; may be repeated.",
+    ),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without pictures that cannot be read.")]
 
 
@@ -38,6 +46,7 @@ def fit(
     force: Force = False,
     resume: Resume = False,
     skip_bad: SkipBad = False,
+    weights: Weights = None,
     again: Annotated[
         Path | None,
         typer.Option("--from", help="A bundle: train its network again, step for step, as its fit.json says."),
@@ -63,6 +72,7 @@ def fit(
         force=force,
         resume=resume,
         skip_bad=skip_bad,
+        weights=weights or "auto",
         watcher=Console(),
     )
     if json:
@@ -93,6 +103,9 @@ def train(
     force: Force = False,
     resume: Resume = False,
     skip_bad: SkipBad = False,
+    weights: Annotated[
+        str, typer.Option(help="Pretrained ones to begin with: none, auto, a file, a bundle, torchvision:TAG.")
+    ] = "none",
     blocks: Blocks = None,
     json: Json = False,
 ) -> None:
@@ -112,6 +125,7 @@ def train(
         force=force,
         resume=resume,
         skip_bad=skip_bad,
+        weights=weights,
         watcher=Console(),
     )
     if json:

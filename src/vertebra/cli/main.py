@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
-from vertebra.cli import architectures, bundles, checks, jobs
+from vertebra.cli import architectures, bundles, checks, comparison, embeddings, jobs, weights
 from vertebra.errors import MissingExtraError, VertebraError
 
 # Typer brings its own copy of click, or uses click itself, by its version: the base of its errors is found either way.
@@ -28,12 +30,32 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="--debug with any verb shows the traceback of an error.",
 )
-for group in (jobs, bundles, architectures, checks):
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from vertebra.version import installed  # reads the installed metadata, which takes a while
+
+        print(f"vertebra {installed()}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+
+
+@app.callback()
+def _options(version: Version = False) -> None:
+    """What stands before any verb."""
+
+
+for group in (jobs, bundles, embeddings, architectures, comparison, checks, weights):
     group.register(app)
 
 
 def main() -> None:
     """Run the command line; exit codes: 0, 2 for a typed error and for Ctrl-C, 1 for a fault of vertebra's."""
+    # Trees are made by the ten thousand, none of them in circles: looking for those takes a seventh of `vertebra list`.
+    gc.set_threshold(50_000, 20, 20)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) != len(sys.argv) - 1
     try:

@@ -19,6 +19,15 @@ Blocks = Annotated[
 ]
 
 
+def fits(pattern: str, *names: str) -> bool:
+    """Whether one of the names holds the pattern, or is matched by it where it has ``*``, ``?`` or ``[``."""
+    if any(sign in pattern for sign in "*?["):
+        from fnmatch import fnmatchcase
+
+        return any(fnmatchcase(name, pattern) for name in names)
+    return any(pattern in name for name in names)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on one line of standard output."""
     print(msgspec.json.encode(value).decode(), flush=True)
@@ -49,13 +58,18 @@ def short(count: float) -> str:
 def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
     """A registered name, or a ``.json`` / ``.yaml`` file; ``blocks`` is run first so that its kinds are known."""
     run_blocks(blocks)
-    if name.lower().endswith((".json", ".yaml", ".yml")):
+    if is_file_name(name):
         from vertebra.arch import codec
 
         return codec.read(name)
     from vertebra.zoo.registry import architecture
 
     return architecture(name)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name is that of an architecture file rather than of a registered network."""
+    return name.lower().endswith((".json", ".yaml", ".yml"))
 
 
 def run_blocks(path: Path | None) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from vertebra.report import text, usage
-from vertebra.report.study import Study
+from vertebra.report.study import Candidate, Study
 
 _ANYWHERE = re.compile(r"[\\`*_\[\]|~]")
 _AT_THE_START = re.compile(r"^([#+=-]|\d+(?=[.)]))")  # a heading or a list
@@ -32,10 +32,25 @@ def escaped(words: str) -> str:
 def _what(study: Study) -> str:
     one = next((one for one in study.candidates if one.winner), None)
     family = f" of the family {escaped(one.family)}, at {one.resolution} px" if one else ""
+    begun = _begun(one, study) if one and one.weights else ""
     return (
         f"# {escaped(study.title)}\n\nAn image classifier with {len(study.data.classes)} classes: the network "
         f"{escaped(study.winner)}{family}. It was chosen among {len(study.candidates)} candidates "
-        f"for these budgets: {escaped(', '.join(study.budgets) or 'none')}."
+        f"for these budgets: {escaped(', '.join(study.budgets) or 'none')}.{begun}"
+    )
+
+
+def _begun(one: Candidate, study: Study) -> str:
+    """Whose weights it began with, under which licence, and what that brought."""
+    licence = f" (licence: {escaped(one.licence)})" if one.licence else " (look up their licence)"
+    found = study.brought
+    said = f"\n\nIt was fine-tuned from pretrained weights, {escaped(one.weights or '')}{licence}."
+    if found is None:
+        return said
+    return said + (
+        f" After the same {text.duration(found.seconds)} of training the best candidate with pretrained weights had "
+        f"{text.percent(found.pretrained_accuracy)} on the validation part, the best from scratch "
+        f"{text.percent(found.scratch_accuracy)}."
     )
 
 

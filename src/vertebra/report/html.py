@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vertebra.errors import MissingExtraError, OutputError
+from vertebra.errors import MissingExtraError
 from vertebra.report import plots, text, usage
+from vertebra.report.files import write_whole
 from vertebra.report.study import Candidate, Study
 
 if TYPE_CHECKING:
@@ -24,17 +25,7 @@ def write_report(study: Study, path: str | os.PathLike[str]) -> None:
 
     Raises OutputError if the place cannot be written, MissingExtraError without matplotlib or jinja2.
     """
-    page = render_report(study).encode("utf-8")
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            unfinished.write_bytes(page)
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(error.strerror or "cannot be written", where=str(target)) from error
+    write_whole(Path(path), render_report(study))
 
 
 def render_report(study: Study) -> str:

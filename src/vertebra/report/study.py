@@ -42,6 +42,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     over: str | None
     accuracies: tuple[Rung, ...]
     winner: bool
+    weights: str | None = None
+    """The source of the pretrained weights that it started from; None: from scratch."""
+    licence: str | None = None
+    """Of those weights, as far as it is known."""
 
     @property
     def latency_ms(self) -> float | None:
@@ -142,6 +146,25 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """What starting from pretrained weights brought: the best candidate of each kind after the same ``round`` of
+    halving, and so after the same ``seconds`` of training.  Accuracies are of the validation part.
+    """
+
+    round: int
+    seconds: float
+    weights: str
+    pretrained: str
+    pretrained_accuracy: float
+    scratch: str
+    scratch_accuracy: float
+
+    @property
+    def points(self) -> float:
+        """Of accuracy, in percent; below 0 where training from scratch was better."""
+        return 100 * (self.pretrained_accuracy - self.scratch_accuracy)
+
+
 class Study(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the page and the card show.
 
@@ -149,6 +172,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     first day).  ``budgets`` are as the user wrote them; ``latency_budget_ms`` repeats the one that the plot and the
     headline need.  ``confusion`` has a row for each true class, counted on the test part.  ``environment`` may hold a
     ``machine``: one line that is put beside every latency.  ``bundle`` is the name of the bundle's folder.
+    ``brought``: None where candidates of one kind alone were trained.
     """
 
     title: str
@@ -174,3 +198,4 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     recipe: dict[str, Any]
     seed: int
     bundle: str
+    brought: Brought | None = None

@@ -110,6 +110,23 @@ def render(name: str, description: str, size: tuple[float, float], draw: Callabl
     return notes.put_into(_embedded(stream.getvalue(), name, description))
 
 
+_STANDALONE = """<style>
+svg { --ink: #1c2127; --muted: #69727d; --grid: #dfe3e8; --blue: #0072b2; background: #ffffff;
+  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+@media (prefers-color-scheme: dark) {
+  svg { --ink: #e4e7ea; --muted: #98a2ad; --grid: #343b43; --blue: #2f8fd0; background: #15181c; }
+}
+</style>
+"""
+
+
+def standalone(svg: str) -> str:
+    """An element of ``render`` as a file of its own, with the colours and the font that a page would give it."""
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    head, body = svg.split(">", 1)
+    return f"{head.replace('<svg', f'<svg {names}', 1)}>\n{_STANDALONE}{body}\n"
+
+
 def _embedded(svg: str, name: str, description: str) -> str:
     """matplotlib's file as an element: its own ids, the page's colours and font, no address of anything."""
     svg = svg[svg.index("<svg") :].strip()

@@ -1,0 +1,33 @@
+"""Writes the generated part of this folder: the pages on the zoo and on the lessons' table, and the drawings of blocks.
+
+``make docs`` runs it; a test holds that what stands here is what it would write.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from vertebra.report.files import write_whole
+from vertebra.report.lesson_table import lesson_table
+from vertebra.report.zoo_page import PICTURES, pictures, zoo_page
+
+
+def generated() -> dict[str, str]:
+    """The content of each file by its path in this folder."""
+    drawings = {f"{PICTURES}/{name}": svg for name, svg in pictures().items()}
+    return {"zoo.md": zoo_page(), "lesson-table.md": lesson_table(), **drawings}
+
+
+def main(folder: Path) -> None:
+    files = generated()
+    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    for old in (folder / PICTURES).glob("*.svg"):
+        if f"{PICTURES}/{old.name}" not in files:
+            old.unlink()
+    for name, content in files.items():
+        write_whole(folder / name, content)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

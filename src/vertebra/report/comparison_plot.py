@@ -1,0 +1,133 @@
+"""The scatter of a comparison: MACs against top-1, with the frontier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from vertebra.report import text
+from vertebra.report.comparison import Row
+from vertebra.report.svg import GRID, INK, MARKERS, MUTED, PALETTE, Notes, render
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAMED = 16
+"""Up to so many networks in a panel are named; of more, those on the frontier."""
+
+
+_FONT = 8.5
+_BESIDE = ((-6, 4), (6, -13), (-6, -13), (7, 4), (-7, -4), (7, -4))
+"""Where a name may stand beside its mark, in points: its near end's distance across, and its foot's up."""
+
+
+class _Box(NamedTuple):
+    left: float
+    foot: float
+    right: float
+    top: float
+
+    def meets(self, other: _Box) -> bool:
+        """Whether the two overlap."""
+        return self.left < other.right and other.left < self.right and self.foot < other.top and other.foot < self.top
+
+
+def scatter(rows: Sequence[Row]) -> str:
+    """Top-1 against MACs (logarithmic) as an ``<svg>`` element; a panel for each number of classes.
+
+    A staircase joins the networks that no other beats; those without a published accuracy are left out.  Raises
+    MissingExtraError without matplotlib.
+    """
+    shown = [one for one in rows if one.top1 is not None and one.macs > 0]
+    panels = sorted({one.classes or 0 for one in shown}, reverse=True) or [0]
+    families = list(dict.fromkeys(one.family for one in shown))
+    look = {family: (PALETTE[i % 7], MARKERS[(i + i // 7) % 7]) for i, family in enumerate(families)}
+
+    def draw(figure: Figure, notes: Notes) -> None:
+        subplots = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+        figure.subplots_adjust(hspace=0.3)
+        for axes, classes in zip(subplots, panels, strict=True):
+            _panel(axes, notes, [one for one in shown if (one.classes or 0) == classes], look)
+            axes.set_title(f"{classes} classes" if classes else "no network with a published accuracy")
+        for family, (colour, marker) in look.items():
+            subplots[-1].plot([], [], marker, mfc=colour, mec=INK, mew=0.6, ms=7, label=notes.label(family))
+        if look:
+            subplots[-1].legend(loc="upper left", bbox_to_anchor=(-0.01, -0.14), ncol=4, handletextpad=0.3)
+
+    told = f"{len(shown)} networks by multiply-accumulates and published top-1 accuracy"
+    return render("comparison", told, (11.8, 1 + 4.4 * len(panels)), draw)
+
+
+def _panel(axes: Axes, notes: Notes, rows: Sequence[Row], look: dict[str, tuple[str, str]]) -> None:
+    best = sorted((one for one in rows if one.frontier), key=lambda one: one.macs)
+    axes.set_xscale("log")
+    axes.step([one.macs for one in best], [one.top1 or 0.0 for one in best], where="post", color=MUTED, lw=1, zorder=1)
+    for one in rows:
+        colour, marker = look[one.family]
+        mark = axes.plot(one.macs, one.top1 or 0.0, marker, mfc=colour, mec=INK, ms=7, mew=0.6, zorder=3)
+        notes.title(mark[0], _said(one))
+    axes.grid(color=GRID)
+    axes.set_xlabel("multiply-accumulates for one image, at the resolution of the accuracy")
+    axes.set_ylabel("published top-1, %")
+    axes.margins(y=0.1)
+    axes.autoscale_view()
+    _macs_axis(axes, [one.macs for one in rows])
+    _names(axes, notes, rows, rows if len(rows) <= NAMED else best)
+
+
+def _names(axes: Axes, notes: Notes, rows: Sequence[Row], named: Sequence[Row]) -> None:
+    """A name beside each mark, where none stands yet: first up and to the left, which on a frontier is free.
+
+    A name for which there is no room is left to the pointer.
+    """
+    scale = 72 / axes.figure.dpi
+    places = {one.name: axes.transData.transform((one.macs, one.top1 or 0.0)) * scale for one in rows}
+    left = axes.transAxes.transform((0, 0))[0] * scale
+    taken = [_Box(x - 4, y - 4, x + 4, y + 4) for x, y in places.values()]
+    for one in sorted(named, key=lambda one: not one.frontier):
+        x, y = places[one.name]
+        width = 0.6 * _FONT * text.columns(one.name)
+        for across, up in _BESIDE if one.frontier else _BESIDE[::-1]:
+            start = x + across if across > 0 else x + across - width
+            box = _Box(start, y + up, start + width, y + up + _FONT)
+            if start < left or any(box.meets(other) for other in taken):
+                continue
+            taken.append(box)
+            axes.annotate(
+                notes.label(one.name), (one.macs, one.top1 or 0.0), xytext=(across, up), textcoords="offset points",
+                ha="left" if across > 0 else "right", va="bottom", fontsize=_FONT, zorder=4,
+            )  # fmt: skip
+            break
+
+
+def _said(one: Row) -> str:
+    return "\n".join(
+        (
+            f"{one.name} ({one.family}, {one.year})" if one.year else one.name,
+            f"{text.short(one.params)} parameters, {text.short(one.macs)} MACs at {one.resolution} px",
+            f"top-1 {one.top1}% ({one.source})",
+        )
+    )
+
+
+def _macs_axis(axes: Axes, macs: Sequence[int]) -> None:
+    """Ticks at 1, 2 and 5 of each decade, with their prefixes."""
+    if not macs:
+        return
+    low, high = min(macs) / 1.6, max(macs) * 1.6
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if len(decades) <= 4 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
+    axes.set_xticks(ticks, [_round(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(low, high)
+
+
+def _round(tick: float) -> str:
+    """``20G``, ``500M``"""
+    scale, prefix = next(
+        (pair for pair in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")) if tick >= pair[0]), (1.0, "")
+    )
+    return f"{tick / scale:g}{prefix}"

@@ -1,0 +1,143 @@
+"""Networks beside one another: counts at the resolution of the accuracy, the frontier, the page and the plot."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vertebra.arch import Architecture, ConvNormAct, Stage
+from vertebra.errors import MissingExtraError, OutputError, UnknownNameError, UsageError
+from vertebra.report.comparison import HEAD, Row, cells, compare, field, ideas, with_frontier
+from vertebra.report.comparison_page import page, write
+from vertebra.report.comparison_plot import scatter
+from vertebra.zoo import entry, names
+
+
+def row(name: str, macs: int, top1: float | None, classes: int = 1000) -> Row:
+    return Row(
+        name=name, family="F", year=2000, params=1, macs=macs, activations=1, resolution=224, receptive_field=9,
+        context=False, classes=classes, top1=top1, source="somewhere", idea="An idea.", aliases=(), note="",
+    )  # fmt: skip
+
+
+def test_counts_are_those_at_the_resolution_of_the_accuracy():
+    """EfficientNet-B7 was measured at 600 px; at 224 torchvision 0.28.0 counts 5,169,865,152."""
+    (b7,) = compare(["efficientnet_b7"])
+    assert (b7.params, b7.resolution, b7.top1, b7.year) == (66_347_960, 600, 84.3, 2019)
+    assert b7.macs > 7 * 5_169_865_152
+    (plain,) = compare(["cifar_plain20"])
+    assert (plain.top1, plain.resolution, plain.frontier) == (None, 32, False) and plain.note
+
+
+def test_receptive_fields():
+    """Araujo, Norris and Sim 2019, Computing Receptive Fields of Convolutional Neural Networks, table 1."""
+    published = {"alexnet": 195, "vgg16": 212, "inception_v3": 1311, "mobilenetv1_100": 315}
+    assert {one.name: one.receptive_field for one in compare(list(published))} == published
+    assert not any(one.context for one in compare(list(published)))
+    assert field(compare(["efficientnet_b0"])[0]) == "851+"  # its gates look at the whole map
+
+
+def test_names_aliases_patterns_and_files():
+    rows = compare(["mobilenetv2_100", "resnet1?", "mobilenet_v2", "resnet18"])
+    assert [one.name for one in rows] == ["mobilenet_v2", "resnet18"]
+    assert rows[0].aliases == ("timm: mobilenetv2_100",)
+    own = Architecture("own", ConvNormAct(8, 3, 2), (Stage(ConvNormAct(16, 3, 2)),), resolution=32)
+    (one,) = compare(["own.json"], lambda name: own)
+    assert (one.name, one.year, one.top1, one.classes, one.receptive_field) == ("own", None, None, None, 7)
+    assert cells(one)[HEAD.index("top-1")] == "-" and ideas([one]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet51", "unknown architecture 'resnet51' (allowed: resnet50, "),
+        ("nothing*", "no architecture fits 'nothing*'; see `vertebra list`"),
+    ],
+)
+def test_unknown_names(name, message):
+    with pytest.raises(UnknownNameError) as caught:
+        compare([name])
+    assert str(caught.value).startswith(message)
+
+
+def test_the_frontier_holds_what_none_beats():
+    rows = with_frontier(
+        [row("cheap", 1, 60), row("beaten", 2, 59), row("good", 2, 70), row("same", 2, 70), row("other", 9, 50, 10),
+         row("unknown", 1, None), row("dear", 3, 70)]
+    )  # fmt: skip
+    assert [one.name for one in rows if one.frontier] == ["cheap", "good", "same", "other"]
+
+
+def test_every_entry_can_be_compared():
+    rows = compare(["*"])
+    assert [one.name for one in rows] == list(names())
+    for one in rows:
+        accuracy = entry(one.name)[1].accuracy
+        assert one.top1 == (accuracy and accuracy.top1)
+        assert accuracy is None or one.resolution == accuracy.resolution
+        assert one.receptive_field >= 32 or "cifar" in one.name
+
+
+def parsed(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg.replace("<svg", '<svg xmlns:xlink="x"', 1))
+
+
+def test_the_scatter_names_a_few_and_the_best_of_many():
+    few = compare(["alexnet", "resnet18", "mobilenet_v2"])
+    said = {node.text for node in parsed(scatter(few)).iter("text")}
+    assert {"alexnet", "resnet18", "mobilenet_v2", "AlexNet", "1000 classes"} <= said
+    many = with_frontier([row(f"n{i}", 10 + i, 50 + (i % 7)) for i in range(40)])
+    said = {node.text for node in parsed(scatter(many)).iter("text")}
+    assert "n6" in said and "n8" not in said
+    titles = [node.text for node in parsed(scatter(many)).iter("title")]
+    assert len(titles) == 40 and any("n8" in title for title in titles)
+
+
+@pytest.mark.parametrize("rows", [(), (row("a", 5, None),), (row("a", 5, 70.0),), (row("$<b>&", 5, 70.0),)])
+def test_the_scatter_of_little_or_nothing(rows):
+    assert parsed(scatter(rows)) is not None
+    assert "<b>" not in page(rows)
+
+
+def test_panels_for_tasks_that_cannot_be_compared():
+    said = [node.text for node in parsed(scatter(compare(["resnet18", "cifar_resnet20"]))).iter("text")]
+    assert {"1000 classes", "10 classes"} <= set(said)
+
+
+def test_the_page_holds_everything_and_asks_for_nothing():
+    rows = compare(["resnet18", "cifar_plain20", "efficientnet_b0"])
+    text = page(rows)
+    assert "1,814,073,344" in text and "69.758" in text and "torchvision IMAGENET1K_V1" in text and "851+" in text
+    assert "http:" not in text and "https:" not in text and "src=" not in text
+    assert rows[0].idea in text and rows[1].note in text
+    nasty = msgspec.structs.replace(rows[0], name="<script>alert(1)</script>", source='"><img src=x>')
+    assert "<script>alert" not in page([nasty]) and "<img" not in page([nasty])
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path: Path):
+    rows = compare(["resnet18"])
+    html, plot = tmp_path / "c.html", tmp_path / "c.svg"
+    write(rows, html, plot)
+    root = ElementTree.fromstring(plot.read_text())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and html.read_text() == page(rows)
+    plot.unlink()
+    html.write_text("mine")
+    with pytest.raises(OutputError, match="already exists; use --force"):
+        write(rows, html, plot)
+    assert html.read_text() == "mine" and not plot.exists()
+    with pytest.raises(UsageError, match=r"a plot in 'c.png' \(allowed: a name that ends in .svg\)"):
+        write(rows, tmp_path / "other.html", tmp_path / "c.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.html"]
+    write(rows, html, force=True)
+    assert html.read_text() == page(rows)
+    with pytest.raises(OutputError, match="No such file or directory"):
+        write(rows, tmp_path / "nowhere" / "c.html")
+
+
+def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"vertebra\[train\]"):
+        scatter(compare(["resnet18"]))
