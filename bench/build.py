@@ -20,19 +20,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _peers
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-for _name in ("torchvision::nms", "torchvision::qnms"):  # see tests/peers.py
-    torch.library.define(_name, "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from vertebra.nn import build
+from vertebra.weights.load import load
+from vertebra.zoo import architecture
 
-import timm  # noqa: E402
-
-from vertebra.nn import build  # noqa: E402
-from vertebra.weights.load import load  # noqa: E402
-from vertebra.zoo import architecture  # noqa: E402
-
+timm = _peers.timm()
 NAME = "efficientnet_b7"
 ROUNDS = 15
 
