@@ -78,6 +78,11 @@ def test_attention_that_is_there_keeps_its_make():
     arch = architecture("seresnet50").with_se(4)
     old, new = architecture("seresnet50").stages[0].block.attention, arch.stages[0].block.attention
     assert (new.reduction, new.layer, new.divisor) == (4, old.layer, old.divisor)
+    # Blocks that have attention without naming it: its layers and their names stay, only their width changes.
+    for name in ("efficientnet_b0", "semnasnet_100", "efficientnet_v2_s"):
+        before, after = architecture(name), architecture(name).with_se(4)
+        kinds = [{layer.path: type(layer.node) for layer in one.layers()} for one in (before, after)]
+        assert kinds[0].items() <= kinds[1].items() and before.hash != after.hash
     assert cost(architecture("resnet50").with_se(16)).params > cost(architecture("resnet50")).params
 
 

@@ -1,4 +1,4 @@
-"""The verb features, and --weights of fit and train."""
+"""The verb features, --weights of fit and train, and what the verbs say of names that nothing fits."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ def test_features_of_a_bundle(monkeypatch, capsys, data: Path, tmp_path_factory)
         (("features", "resnet18", "digits", "--out", "x.npz"), "resnet18 without weights knows nothing"),
         (("features", "resnet19", "digits", "--out", "x.npz"), "unknown architecture 'resnet19'"),
         (("features", "resnet18", "digits", "--out", "x.txt"), "a name that ends in .parquet or .npz"),
+        (("list", "resnet5O"), "no architecture fits 'resnet5O' (allowed: resnet50, "),
+        (("list", "mobilnet*", "--json"), "no architecture fits 'mobilnet*' (allowed: mobilenet"),
+        (("weights", "efficentnet_b0"), "no known weight fits 'efficentnet_b0' (allowed: efficientnet_b0, "),
+        (("weights", "torchvision:IMAGENET1K_V9", "--json"), "(allowed: torchvision:IMAGENET1K_V"),
+        (("weights", "cifar_resnet20"), "no weights are known for cifar_resnet20"),
         (("fit", "digits", "--weights", "auto", "--weights", "none", "--out", "x"), "auto or none alone"),
         (("fit", "digits", "--weights", "elsewhere", "--out", "x"), "unknown source of weights 'elsewhere'"),
         (("train", "resnet18", "digits", "--weights", "timm:zzz", "--out", "x"), "no weight 'timm:zzz' is known"),
@@ -55,6 +60,7 @@ def test_features_of_a_bundle(monkeypatch, capsys, data: Path, tmp_path_factory)
 def test_bad_arguments_get_one_line(monkeypatch, capsys, tmp_path: Path, arguments, line: str) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, *arguments) == 2
-    last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("vertebra: ") and line in last
+    said = capsys.readouterr()
+    last = said.err.strip().splitlines()[-1]
+    assert said.out == "" and last.startswith("vertebra: ") and line in last
     assert not [path for path in tmp_path.iterdir() if path.name != "study.json"]

@@ -14,15 +14,16 @@ from PIL import Image
 
 from tests.bundles import make_bundle
 from vertebra.bundle.bundle import load_bundle
-from vertebra.data.preprocess import normalised, sized
-from vertebra.errors import DataError, Interrupted, MissingExtraError, OutputError, UsageError
+from vertebra.data.preprocess import Preprocess, normalised, sized
+from vertebra.errors import DataError, Interrupted, MissingExtraError, OutputError, UsageError, WeightsError
 from vertebra.fitting import embedding
 from vertebra.fitting.console import Advance, Quiet
-from vertebra.fitting.embedding import embed
+from vertebra.fitting.embedding import at_resolution, embed
+from vertebra.fitting.embedding_files import Parts
 from vertebra.nn import build
 from vertebra.weights.load import load
 from vertebra.weights.save import save
-from vertebra.zoo import architecture
+from vertebra.zoo import architecture, cifar_resnet
 
 CLASSES = ("ant", "bee")
 EACH = 5
@@ -118,6 +119,64 @@ def test_a_stopped_run_of_other_pictures_is_not_mixed_in(bundle: Path, data: Pat
     with pytest.raises(OutputError, match=r"another model or other pictures.*--force"):
         embed(bundle, data, tmp_path / "e.npz")
     assert embed(bundle, data, tmp_path / "e.npz", force=True).n == 8
+
+
+@pytest.mark.parametrize("change", ["network", "parts"])
+def test_a_stopped_run_of_another_network_or_other_parts_is_not_mixed_in(
+    change: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tensors of both networks are the same."""
+    monkeypatch.setattr(embedding, "A_PART", 4)
+    arch = cifar_resnet(1)
+    save(build(arch, seed=3).state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(Interrupted):
+        embed(arch, data, tmp_path / "e.npz", weights=tmp_path / "w.safetensors", watcher=Stops())
+    if change == "network":
+        arch = arch.with_activation("silu")
+    else:
+        monkeypatch.setattr(embedding, "A_PART", 5)
+    with pytest.raises(OutputError, match=r"holds a stopped run of another model.*--force"):
+        embed(arch, data, tmp_path / "e.npz", weights=tmp_path / "w.safetensors")
+
+
+def test_parts_are_locked_until_the_table_is_written(bundle: Path, data: Path, tmp_path, monkeypatch) -> None:
+    write, seen = embedding.written, []
+
+    def written(out, parts, job, source):
+        with pytest.raises(OutputError, match="in use by a run under way"):
+            Parts.opened(out, job, force=False)
+        seen.append(out)
+        return write(out, parts, job, source)
+
+    monkeypatch.setattr(embedding, "written", written)
+    embed(bundle, data, tmp_path / "e.npz")
+    assert seen == [tmp_path / "e.npz"] and not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+def test_the_weights_own_resolution_changes_nothing(fit: str) -> None:
+    """torchvision's ResNet: 232 px, cut to 224; the share that is cut stays at other sizes."""
+    own = Preprocess(size=224, resize=232 if fit == "crop" else 224, fit=fit)
+    assert at_resolution(own, 224) == own
+    twice = at_resolution(own, 448)
+    assert (twice.size, twice.resize) == (448, 464 if fit == "crop" else 448)
+    assert [at_resolution(own, size).resize >= size for size in range(1, 500)] == [True] * 499
+
+
+def test_how_unknown_names_were_matched_is_said(data: Path, tmp_path: Path) -> None:
+    arch, lines = cifar_resnet(1), []
+    values = [value for value in build(arch, seed=3).state_dict().values() if value.is_floating_point()]
+    torch.save({f"net.{number:03}": value for number, value in enumerate(values)}, tmp_path / "w.pth")
+    watcher = Quiet()
+    watcher.say = lines.append
+    embed(arch, data, tmp_path / "e.npz", weights=f"ordered:{tmp_path / 'w.pth'}", watcher=watcher)
+    assert lines[0].startswith(f"note: {len(values)}") and "aligned by structure" in lines[0]
+
+
+def test_a_bundle_of_another_network_is_refused(bundle: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"are of cifar_resnet8, and the cifar_resnet20 that was asked for"):
+        embed("cifar_resnet20", data, tmp_path / "e.npz", weights=bundle)
+    assert not list(tmp_path.glob("e.*"))
 
 
 def test_pictures_without_classes_have_no_label(bundle: Path, data: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from vertebra.fitting.repeating import repeat
 from vertebra.fitting.training import train_bundle
 from vertebra.zoo import architecture
 
-SECONDS = 18
+SECONDS = 30
 PARAMS = 60_000
 
 

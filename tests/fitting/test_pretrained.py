@@ -15,13 +15,15 @@ import torch
 from tests.bundles import make_bundle
 from tests.fitting.digits import write
 from vertebra.arch.codec import to_json
+from vertebra.arch.record import replace
 from vertebra.bundle.bundle import load_bundle
+from vertebra.costs.budget import Budgets
 from vertebra.data.preprocess import Preprocess
-from vertebra.errors import Interrupted, OfflineError, UnknownNameError, UsageError, WeightsError
-from vertebra.fitting import finding
+from vertebra.errors import Interrupted, OfflineError, UnknownNameError, UsageError, VertebraError, WeightsError
+from vertebra.fitting import finding, training
 from vertebra.fitting.console import Advance, Quiet
 from vertebra.fitting.finding import entry_named, find, named, offer_for
-from vertebra.fitting.fit import _starting_from_weights, fit
+from vertebra.fitting.fit import SEARCH_SHARE, _chosen, _starting_from_weights, fit
 from vertebra.fitting.halving import Setting, least_epochs
 from vertebra.fitting.layout import costed, pretrained_plans
 from vertebra.fitting.looking import look
@@ -30,11 +32,14 @@ from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult
 from vertebra.fitting.pretrained import check, fingerprint, network
 from vertebra.fitting.repeating import repeat
+from vertebra.fitting.run_folder import Request, RunFolder, State
 from vertebra.fitting.training import train_bundle
 from vertebra.nn import build
 from vertebra.train.recipe import Recipe
+from vertebra.weights import catalogue
 from vertebra.weights.save import save
 from vertebra.zoo import architecture, cifar_resnet
+from vertebra.zoo.registry import variant
 
 EPOCHS = 3
 OWN = Preprocess(size=16, resize=16, interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
@@ -317,28 +322,186 @@ def test_the_offer_for_one_architecture(bundle: Path) -> None:
     assert own.architecture == to_json(own.arch) and own.arch.classes == 5
 
 
-@pytest.mark.parametrize("sources", [("auto",), ("torchvision:IMAGENET1K_V1",)])
-def test_after_a_failed_download_no_other_is_tried(sources, few: Path, tmp_path: Path) -> None:
-    """Unasked weights that cannot be fetched are passed over; weights that were named are an error."""
-    here = msgspec.structs.replace(offer(cifar_resnet(1), tmp_path / "a.safetensors"), source="file:a", at_hand=True)
-    away = [msgspec.structs.replace(here, name=f"net{i}", source=f"timm:{i}", at_hand=False) for i in range(3)]
-    plans = pretrained_plans((*away, here), classes=5, side=32)
+def test_an_offer_is_of_the_architecture_that_was_asked_for(bundle: Path) -> None:
+    """What no tensor shows is the asked one's: strides, and what differs between torchvision and timm."""
+    spread = architecture("resnet18").with_output_stride(16).with_classes(7)
+    found = offer_for(spread, "torchvision:IMAGENET1K_V1").arch
+    assert found == spread.with_classes(1000)
+    (tag, *_) = [one.name for one in catalogue.weights_of("mobilenet_v3_large") if one.source == "timm"]
+    plain = architecture("mobilenet_v3_large")
+    assert offer_for(plain, tag).arch.hash == variant("mobilenet_v3_large", "timm").with_classes(1000).hash
+    swapped = cifar_resnet(1).with_activation("silu")
+    own = offer_for(swapped, str(bundle)).arch
+    assert own == swapped.with_classes(5).with_channels(own.channels)
+
+
+@pytest.mark.parametrize(
+    ("arch", "source", "line"),
+    [
+        (cifar_resnet(2), "bundle", "are of cifar_resnet8, and the cifar_resnet14 that was asked for"),
+        (cifar_resnet(1).with_norm("group", groups=8), "bundle", "has no place in it"),
+        (architecture("resnet18").with_norm("group"), "torchvision:IMAGENET1K_V1", "has no place in it"),
+        (architecture("resnet18").scaled(width=0.5), "torchvision:IMAGENET1K_V1", "unknown architecture"),
+        (replace(architecture("resnet34"), name="resnet18"), "timm:a1_in1k", "is not among the weights"),
+    ],
+    ids=["depth", "norm", "published norm", "width", "name"],
+)
+def test_weights_of_another_network_are_refused(arch, source, line, bundle: Path, few: Path, tmp_path: Path) -> None:
+    weights = str(bundle) if source == "bundle" else source
+    with pytest.raises(VertebraError, match=line):
+        offer_for(arch, weights)
+    with pytest.raises(VertebraError, match=line):
+        train_bundle(arch, few, epochs=1, weights=weights, out=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_is_of_the_sources_own_variant(few: Path, tmp_path: Path, monkeypatch) -> None:
+    """timm's MobileNetV3 differs from torchvision's in what no tensor shows."""
+    (tag, *_) = [one.name for one in catalogue.weights_of("mobilenet_v3_small") if one.source == "timm"]
+    planned = []
+
+    def stop(job: object, plan: object) -> None:
+        planned.append(plan)
+        raise WeightsError("seen enough")
+
+    monkeypatch.setattr(training, "measured_here", stop)
+    with pytest.raises(WeightsError, match="seen enough"):
+        train_bundle(
+            architecture("mobilenet_v3_small"), few, epochs=1, resolution=64, weights=tag, out=tmp_path / "out"
+        )
+    expected = variant("mobilenet_v3_small", "timm").with_resolution(64).with_classes(5)
+    assert (planned[0].arch, planned[0].arch.channels) == (expected, 3)
+
+
+def test_a_job_is_the_same_one_after_its_download(monkeypatch, tmp_path: Path) -> None:
+    arch, tag = architecture("resnet18"), "torchvision:IMAGENET1K_V1"
+    monkeypatch.setenv("VERTEBRA_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("VERTEBRA_WEIGHTS", str(tmp_path))
+
+    def request() -> Request:
+        return Request(data="d", budgets=Budgets(), minutes=1.0, seed=0, skip_bad=False, offer=offer_for(arch, tag))
+
+    RunFolder.opened(tmp_path / "out", request(), force=False, resume=False).release()
+    (tmp_path / catalogue.find("resnet18", tag).file).write_bytes(b"has come")
+    RunFolder.opened(tmp_path / "out", request(), force=False, resume=True).release()
+
+
+def test_an_unwritable_cache_is_a_fault_of_the_weights(monkeypatch, tmp_path: Path) -> None:
+    """As a server that is away; so unasked weights are passed over, and what else cannot be written is an error."""
+    monkeypatch.delenv("VERTEBRA_WEIGHTS", raising=False)
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("VERTEBRA_HOME", str(tmp_path / "file"))
+    arch = architecture("resnet18")
+    with pytest.raises(WeightsError, match=r"file/weights/torchvision: cannot be written: .*VERTEBRA_HOME"):
+        network(arch.with_classes(5), offer_for(arch, "torchvision:IMAGENET1K_V1"), seed=0)
+
+
+def test_what_was_changed_and_matched_is_said(tmp_path: Path) -> None:
+    arch = cifar_resnet(1)
+    source = build(arch, seed=5)
+    save(source, tmp_path / "w.safetensors")
+    said = Said()
+    network(arch.with_classes(4), offer(arch, tmp_path / "w.safetensors"), seed=1, say=said.say)
+    assert said.lines == ["cifar_resnet8: the classifier is new: 4 classes, where the weights have 10 (seed 1)"]
+    values = [value for value in source.state_dict().values() if value.is_floating_point()]
+    strange = {f"net.{number:03}": value for number, value in enumerate(values)}
+    torch.save(strange, tmp_path / "strange.pth")  # which keeps their order
+    said.lines.clear()
+    ordered = msgspec.structs.replace(offer(arch, tmp_path), source=f"ordered:{tmp_path / 'strange.pth'}")
+    network(arch, ordered, seed=1, say=said.say)
+    assert any("aligned by structure" in line for line in said.lines)
+    assert all(line.startswith("cifar_resnet8: ") and "\n" not in line for line in said.lines)
+
+
+# -- choosing ------------------------------------------------------------------------------------------------------
+
+SETTING = Setting(images=100, side=32, seconds=60.0)
+TAG = "timm:a1_in1k"
+
+
+def offers_of_one_tag(*, at_hand: bool) -> list[Offer]:
+    whole = offer(cifar_resnet(1), Path("a.safetensors"))
+    return [msgspec.structs.replace(whole, name=f"net{i}", source=TAG, at_hand=at_hand) for i in range(3)]
+
+
+def measured_of(offers: list[Offer]) -> list[Measured]:
+    """All resolutions; equal but for that, so that the largest come first, in the order of the offers."""
     latency = Latency(network_ms=1.0, preprocess_ms=0.1)
-    measured = [Measured(plan=plan, latency=latency, bytes=1, over=None) for plan in plans]
+    plans = pretrained_plans(offers, classes=5, side=32)
+    assert len(plans) > len(offers)
+    return [Measured(plan=plan, latency=latency, bytes=1, over=None) for plan in plans]
+
+
+def job_that_tries(contender, watcher: Said, sources: tuple[str, ...] = ("auto",)) -> SimpleNamespace:
+    folder = SimpleNamespace(request=SimpleNamespace(weights=sources))
+    return SimpleNamespace(contender=contender, watcher=watcher, folder=folder)
+
+
+@pytest.mark.parametrize("sources", [("auto",), (TAG, "file:a.safetensors")])
+def test_after_a_failed_download_no_other_is_tried(sources: tuple[str, ...]) -> None:
+    """Unasked weights that cannot be fetched are passed over; weights that were named are an error."""
+    here = offer(cifar_resnet(1), Path("a.safetensors"))
+    measured = measured_of([*offers_of_one_tag(at_hand=False), here])
     tried: list[str] = []
 
     def contender(one: Measured) -> None:
-        tried.append(one.plan.offer.source)
+        tried.append(one.plan.offer.name)
         raise OfflineError("nobody answers")
 
     said = Said()
-    job = SimpleNamespace(
-        contender=contender, watcher=said, folder=SimpleNamespace(request=SimpleNamespace(weights=sources))
-    )
-    setting = Setting(images=100, side=32, seconds=60.0)
+    job = job_that_tries(contender, said, sources)
     if sources == ("auto",):
-        assert _starting_from_weights(job, measured, setting, most=2) == {}
+        assert _starting_from_weights(job, measured, SETTING, most=2) == {}
     else:
         with pytest.raises(OfflineError, match="nobody answers"):
-            _starting_from_weights(job, measured, setting, most=2)
-    assert len(tried) == len(set(tried)) == len(said.lines) <= 2 and sum(one.startswith("timm") for one in tried) <= 1
+            _starting_from_weights(job, measured, SETTING, most=2)
+    assert tried == ["net0", "cifar_resnet8"]
+    assert said.lines == [f"{name} is left out: nobody answers" for name in tried]
+
+
+def test_a_damaged_file_rules_out_its_own_network_alone() -> None:
+    """Others have weights of the same tag."""
+    tried: list[str] = []
+
+    def contender(one: Measured) -> str:
+        tried.append(one.plan.offer.name)
+        if tried[-1] == "net0":
+            raise WeightsError("is damaged")
+        return tried[-1]
+
+    made = _starting_from_weights(job_that_tries(contender, Said()), measured_of(offers_of_one_tag(at_hand=True)),
+                                  SETTING, most=2)  # fmt: skip
+    assert tried == ["net0", "net1", "net2"] and list(made.values()) == ["net1", "net2"]
+
+
+def test_the_rounds_share_what_time_fetching_has_left() -> None:
+    """600 s, of which a download takes 400."""
+    clock = SimpleNamespace(elapsed=0.0, spent={})
+    candidates = measured_of(offers_of_one_tag(at_hand=False))
+    scratch = [msgspec.structs.replace(one, plan=msgspec.structs.replace(one.plan, name=f"new{i}", offer=None))
+               for i, one in enumerate(candidates)]  # fmt: skip
+    folder = SimpleNamespace(request=SimpleNamespace(weights=("auto",), minutes=10.0), state=State())
+
+    def note(**changes: object) -> None:
+        folder.state = msgspec.structs.replace(folder.state, **changes)
+
+    def contender(one: Measured) -> SimpleNamespace:
+        if one.plan.offer is not None and not clock.elapsed:
+            clock.elapsed = 400.0
+        return SimpleNamespace(plan=one.plan, rounds=[], fault=None)
+
+    given: list[float] = []
+
+    def cycle(one: SimpleNamespace, seconds: float, heading: str) -> None:
+        given.append(seconds)
+        one.rounds.append(SimpleNamespace(points=[SimpleNamespace(val_accuracy=0.5, val_loss=1.0)]))
+
+    folder.note = note
+    parts = {"train": range(100), "val": range(10), "test": range(10)}
+    job = SimpleNamespace(contender=contender, cycle=cycle, folder=folder, watch=clock, watcher=Said(),
+                          look=SimpleNamespace(dataset=SimpleNamespace(parts=parts), side=32),
+                          preprocess=lambda plan: None, forget_pixels=lambda but: None)  # fmt: skip
+    _chosen(job, [*candidates, *scratch])
+    assert clock.elapsed == 400.0 and 0 < sum(given) <= SEARCH_SHARE * (600 - 400)
+    begun = [name for name in folder.state.contenders if not name.startswith("new")]
+    assert 0 < len(begun) <= len(folder.state.contenders) / 2

@@ -294,3 +294,17 @@ def test_embeddings_are_what_reaches_the_classifier(head, width):
         torch.testing.assert_close(vectors(x), y.mean((2, 3)))
     else:
         torch.testing.assert_close(torch.nn.functional.linear(vectors(x), net.weight, net.bias), y)
+
+
+def test_values_that_an_activation_writes_over():
+    """ReLUs work in place; what was asked for before one is kept."""
+    net = randomised(build(architecture("resnet18"))).eval()
+    assert net.stem.act.inplace
+    x = images(1, 3, 64, 64)
+    with torch.inference_mode():
+        convolved, normed, activated = features(net, nodes=("stem.conv", "stem.norm", "stem.act"))(x)
+        expected = net.stem.conv(x)
+        torch.testing.assert_close(convolved, expected)
+        torch.testing.assert_close(normed, net.stem.norm(expected))
+        torch.testing.assert_close(activated, net.stem.norm(expected).relu())
+    assert (normed < 0).any()

@@ -18,8 +18,8 @@ class Server(ThreadingHTTPServer):
     """``files``: path to content.  ``faults``: what happens to the next requests for content, one after the other:
 
     ``("cut", n)`` n bytes and the connection breaks; ``("stall", n)`` n bytes and nothing more; ``("status", code)``;
-    ``("whole", None)`` the range is ignored, ``("broken", n)`` that and a cut after n bytes.  ``log`` has (method,
-    path, range, authorisation) of each request.
+    ``("whole", None)`` the range is ignored, ``("broken", n)`` that and a cut after n bytes.  ``renamed``: repositories
+    by their old names.  ``log`` has (method, path, range, authorisation) of each request.
     """
 
     daemon_threads = True
@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
         self.faults: list[tuple[str, Any]] = []
         self.log: list[tuple[str, str, str | None, str | None]] = []
         self.bodies: list[tuple[str, bytes]] = []
+        self.renamed: dict[str, str] = {}
         self.closing = threading.Event()
         self.pause = 0.0
         """Seconds before each answer with content."""
@@ -64,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._note()
+        if self._moved():
+            return
         content = self.server.files.get(self.path)
         if content is None:
             known = any(path.startswith("/".join(self.path.split("/")[:3]) + "/") for path in self.server.files)
@@ -72,11 +75,12 @@ class Handler(BaseHTTPRequestHandler):
                 *((404, {"X-Error-Code": "EntryNotFound"}) if known else (401, {"X-Error-Code": "RepoNotFound"}))
             )
             return
-        hub = re.match(r"/([^/]+/[^/]+)/resolve/", self.path)
+        hub = re.match(r"/([^/]+/[^/]+)/resolve/([^/]+)/", self.path)
         if hub is None:
             self._empty(200, {"Content-Length": str(len(content)), "ETag": _tag(content)})
             return
-        headers = {"X-Repo-Commit": self.server.commits[hub[1]]}
+        fixed = re.fullmatch("[0-9a-f]{40}", hub[2])
+        headers = {"X-Repo-Commit": hub[2] if fixed else self.server.commits[hub[1]]}
         if self.path.endswith(".json"):
             self._empty(200, {**headers, "Content-Length": str(len(content)), "ETag": _tag(content, "sha1")})
             return
@@ -97,6 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/api/"):
             self._api()
             return
+        if self._moved():
+            return
         content = self.server.files.get(self.path)
         if content is None:
             self._empty(404)
@@ -112,6 +118,14 @@ class Handler(BaseHTTPRequestHandler):
             self._empty(value)
             return
         self._content(content, kind, value)
+
+    def _moved(self) -> bool:
+        """As the hub does for a renamed repository: a relative address, and the commit."""
+        old, slash, rest = self.path.removeprefix("/").partition("/resolve/")
+        if not slash or old not in self.server.renamed:
+            return False
+        self._empty(307, {"Location": f"/{self.server.renamed[old]}/resolve/{rest}"})
+        return True
 
     def _content(self, content: bytes, kind: str, value: Any) -> None:
         span = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))

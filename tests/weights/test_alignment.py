@@ -13,13 +13,13 @@ from vertebra.errors import AmbiguousWeightsError, WeightsError
 from vertebra.nn import build
 from vertebra.weights.checkpoint import Checkpoint
 from vertebra.weights.matching import match
-from vertebra.zoo import entry
+from vertebra.zoo import architecture
 
 
 def outcome(name, tensors, original, expected, **options) -> str:
     """``right``, ``ambiguous`` or ``refused``; a pair that is not the expected one fails."""
     try:
-        found = match(entry(name)[1], tensors, **options)
+        found = match(architecture(name), tensors, **options)
     except AmbiguousWeightsError as error:
         assert "fit in two ways" in str(error)
         return "ambiguous"
@@ -67,7 +67,7 @@ def test_two_candidates_are_shown():
     """ResNet-50's first block: a shortcut and a last convolution of one shape, and no name that tells them apart."""
     strange = foreign_words(state_of("resnet50", "torchvision"))
     with pytest.raises(AmbiguousWeightsError) as caught:
-        match(entry("resnet50")[1], strange)
+        match(architecture("resnet50"), strange)
     text = str(caught.value)
     assert "its names are unknown and fit in two ways: " in text and " -> stages.0.0." in text
     assert text.endswith("say so: weights='ordered:PATH'")
@@ -75,7 +75,7 @@ def test_two_candidates_are_shown():
 
 def test_order_counts_where_it_is_vouched_for():
     state = state_of("resnet50", "torchvision")
-    found = match(entry("resnet50")[1], anonymous(state), ordered=True)
+    found = match(architecture("resnet50"), anonymous(state), ordered=True)
     assert {pair.evidence for pair in found.report.pairs} == {"order"}
     assert "aligned by structure" in str(found.report) and "by the order in the file: " in str(found.report)
 
@@ -83,7 +83,7 @@ def test_order_counts_where_it_is_vouched_for():
 def test_order_that_is_not_that_of_execution():
     """torchvision's ConvNeXt blocks define their layer scale first."""
     with pytest.raises(WeightsError, match=r"not in the order of execution: tensor \d+ is tensor\d+, "):
-        match(entry("convnext_tiny")[1], anonymous(state_of("convnext_tiny", "torchvision")), ordered=True)
+        match(architecture("convnext_tiny"), anonymous(state_of("convnext_tiny", "torchvision")), ordered=True)
 
 
 def test_safetensors_keep_no_order():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -139,6 +141,27 @@ class TestRefused:
         assert fault(path.with_name("none")) == "cannot be read: No such file or directory"
         path.write_bytes(path.read_bytes()[:-1])
         assert fault(path).startswith("not a whole safetensors file")
+
+    def test_missing_file_of_any_network(self, path):
+        """It is the file that is missing, not the name of a network."""
+        for name in ("none.pth", "model.safetensors"):
+            with pytest.raises(WeightsError) as caught:
+                load(None, f"file:{path.with_name(name)}")
+            assert str(caught.value) == f"{path.with_name(name)}: cannot be read: No such file or directory"
+
+    def test_description_that_cannot_be_read(self, path, monkeypatch):
+        path = path.rename(path.with_name("pytorch_model.bin"))
+        path.with_name("config.json").write_text("{}")
+        real = Path.read_bytes
+
+        def denied(file: Path) -> bytes:
+            if file.name == "config.json":
+                raise PermissionError(13, "Permission denied")
+            return real(file)
+
+        monkeypatch.setattr(Path, "read_bytes", denied)
+        with pytest.raises(WeightsError, match=r"config.json: cannot be read: Permission denied"):
+            load(None, path.parent)
 
     def test_unknown_source(self, path):
         with pytest.raises(UnknownNameError, match="unknown architecture 'tiny'"):

@@ -32,7 +32,7 @@ from vertebra.errors import (
 from vertebra.weights import sources
 from vertebra.weights.catalogue import find, imagenet
 from vertebra.weights.load import load
-from vertebra.weights.sources import as_in
+from vertebra.weights.variants import as_in
 from vertebra.zoo.registry import architecture, variant
 
 TIMM = "mobilenetv3_small_050"

@@ -86,9 +86,9 @@ def attention(reduction: float) -> Substitution[Any]:
         )
 
     def change(block: Any) -> Node:
-        old = block.attention
-        new = SqueezeExcite(reduction) if old is None else replace(old, reduction=reduction, squeeze=None)
-        changed: Node = replace(block, attention=new)
+        # A block that has attention even where its field says none tells what that is like (MBConv).
+        old = block.attention or getattr(block, "usual", SqueezeExcite())
+        changed: Node = replace(block, attention=replace(old, reduction=reduction, squeeze=None))
         return changed
 
     return Substitution(_carriers(), change)

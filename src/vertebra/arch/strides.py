@@ -136,7 +136,7 @@ def _dilated_window(node: Conv | Pool, limit: int | None, grid: _Grid) -> tuple[
     over = (0, 0)
     if isinstance(node, Pool):
         if node.rounding == "ceil" and pair(node.stride) != (1, 1):
-            if kept > 1 or not _starts_inside(node):
+            if rows != columns or kept > 1 or not _starts_inside(node):
                 raise TransformError(
                     "this pool rounds up and cannot be dilated", remedy="ask for a larger output stride"
                 )

@@ -60,9 +60,7 @@ def evaluate(
         name: ClassResult(name, sum(row), correct)
         for name, row, correct in zip(tally.classes, tally.confusion, tally.correct, strict=True)
     }
-    return Evaluated(
-        part=chosen, top1=tally.top1, n=tally.n, classes=tuple(results[name] for name in dataset.classes)
-    )
+    return Evaluated(part=chosen, top1=tally.top1, n=tally.n, classes=tuple(results[name] for name in dataset.classes))
 
 
 def predicted_probabilities(

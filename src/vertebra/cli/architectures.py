@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from vertebra.cli.output import Blocks, Json, architecture_of, fits, print_json, print_table, run_blocks, short
+from vertebra.cli.output import (
+    Blocks,
+    Json,
+    architecture_of,
+    fits,
+    nothing_fits,
+    print_json,
+    print_table,
+    run_blocks,
+    short,
+)
 from vertebra.errors import UsageError
 
 Name = Annotated[str, typer.Argument(help="A registered name, or a .json or .yaml file.")]
@@ -28,7 +38,7 @@ def list_(
 ) -> None:
     """Every architecture: family, year, parameters and MACs at its own resolution, published accuracy, aliases."""
     from vertebra.costs.count import cost as cost_of
-    from vertebra.zoo.registry import architecture, families
+    from vertebra.zoo.registry import aliases, architecture, families, names
 
     rows: list[dict[str, Any]] = []
     for family in families():
@@ -56,6 +66,8 @@ def list_(
                     "peers": peers,
                 }
             )
+    if not rows:
+        raise nothing_fits(pattern, "architecture", [*names(), *aliases()], "vertebra list")
     if json:
         print_json(rows)
         return

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from vertebra.arch.architecture import Architecture
-from vertebra.errors import ArchitectureError
+from vertebra.errors import ArchitectureError, UnknownNameError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Blocks = Annotated[
@@ -26,6 +26,15 @@ def fits(pattern: str, *names: str) -> bool:
 
         return any(fnmatchcase(name, pattern) for name in names)
     return any(pattern in name for name in names)
+
+
+def nothing_fits(pattern: str, what: str, known: Iterable[str], verb: str) -> UnknownNameError:
+    """The error for a pattern that fits none of the ``known`` names: the nearest ones, and the verb to look with."""
+    from vertebra.arch.codec import nearest
+    from vertebra.arch.record import brief
+
+    near = ", ".join(nearest(pattern.strip("*?[]"), known, cutoff=0))
+    return UnknownNameError(f"no {what} fits {brief(pattern)}", allowed=f"{near}, ...", remedy=f"see `{verb}`")
 
 
 def print_json(value: Any) -> None:

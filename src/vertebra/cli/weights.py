@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vertebra.cli.output import Json, fits, print_json, print_table
+from vertebra.cli.output import Json, fits, nothing_fits, print_json, print_table
+from vertebra.errors import WeightsError
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +21,7 @@ def weights(
 ) -> None:
     """Every known pretrained weight: accuracy with its resolution and source, licence, size, preprocessing."""
     from vertebra.weights.catalogue import known
-    from vertebra.zoo.registry import aliases
+    from vertebra.zoo.registry import aliases, names
 
     own = aliases().get(pattern, pattern)
     found = [
@@ -29,6 +30,11 @@ def weights(
         for weight in of
         if own == name or fits(pattern, name, weight.name, weight.model, f"{weight.model}.{weight.tag}")
     ]
+    if not found and own in names():
+        raise WeightsError(f"no weights are known for {pattern}", remedy="see `vertebra weights`")
+    if not found:
+        called = {weight.name for of in known().values() for weight in of}
+        raise nothing_fits(pattern, "known weight", [*names(), *aliases(), *sorted(called)], "vertebra weights")
     if json:
         print_json([_row(name, weight) for name, weight in found])
         return

@@ -27,10 +27,10 @@ from vertebra.fitting.console import Quiet, Watcher
 from vertebra.fitting.embedding_files import Job, Parts, check_place, written
 from vertebra.fitting.finding import bundled, offer_for
 from vertebra.fitting.offers import Offer
-from vertebra.fitting.pretrained import fingerprint
+from vertebra.fitting.pretrained import fingerprint, remarks
 from vertebra.nn import embeddings
 from vertebra.train.device import device_named, use_own_cores
-from vertebra.train.memory import keep_freed_memory
+from vertebra.train.memory import keep_freed_memory, keep_kernels
 from vertebra.weights.load import load
 from vertebra.zoo.registry import architecture
 
@@ -51,12 +51,17 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A network that gives float32[N, D], what is done to pictures before, and how its weights are told."""
+    """A network that gives float32[N, D], what is done to pictures before, and how it and its weights are told.
+
+    ``architecture`` is the hash of the network, ``remarks`` what a user should know of its weights, line by line.
+    """
 
     net: nn.Module
     preprocess: Preprocess
     source: str
     fingerprint: str
+    architecture: str
+    remarks: tuple[str, ...]
 
 
 def embed(
@@ -74,8 +79,9 @@ def embed(
     ``model``: a bundle, or an architecture or its registered name with the source of its ``weights``.  A vector is
     what reaches the network's classifier; its last map averaged over the positions where it has none.  ``out`` ends in
     ``.parquet`` (columns ``path``, ``label``, which is null without classes, and ``embedding``, a list of fixed size of
-    float32) or ``.npz`` (arrays of the same names).  ``resolution`` in px is the weights' own by default.  Pictures
-    that cannot be read are left out and listed.  After a stop the same call goes on.
+    float32) or ``.npz`` (arrays of the same names).  ``resolution`` in px is the weights' own by default; at another
+    one the same part of a picture is seen.  Pictures that cannot be read are left out and listed.  After a stop the
+    same call goes on.
 
     Raises DataError for data without a picture, WeightsError for weights that cannot be had, OutputError for a place
     that is taken, UsageError for arguments without sense, MissingExtraError without pyarrow, Interrupted after Ctrl-C.
@@ -87,27 +93,42 @@ def embed(
     samples = dataset.samples
     use_own_cores()
     keep_freed_memory()
+    keep_kernels()
     ready = model_of(model, weights, resolution)
-    job = Job.of(ready.fingerprint, ready.preprocess, [(sample.path, _label(dataset, sample)) for sample in samples])
+    for line in ready.remarks:
+        watcher.say(f"note: {line}")
+    job = Job.of(
+        [(sample.path, _label(dataset, sample)) for sample in samples],
+        fingerprint=ready.fingerprint,
+        architecture=ready.architecture,
+        preprocess=ready.preprocess,
+        part=A_PART,
+    )
     parts = Parts.opened(place, job, force=force)
     try:
-        with watcher.task(f"embedding {len(samples):,} pictures") as advance:
-            for number, start in enumerate(range(0, len(samples), A_PART)):
-                some = samples[start : start + A_PART]
-                if not parts.has(number):
-                    parts.write(number, *_vectors(ready, dataset, some, start))
-                advance(start + len(some), len(samples), "")
+        _embedded(ready, dataset, parts, watcher)
+        bad = parts.bad()
+        for path, reason in bad:
+            watcher.say(f"left out: {path}: {reason}")
+        n, size = written(place, parts, job, ready.source)
+        parts.remove()
     except KeyboardInterrupt:
         raise Interrupted("stopped", remedy=f"the same command goes on (what is done is in {parts.path})") from None
     finally:
-        parts.release()
-    bad = parts.bad()
-    for path, reason in bad:
-        watcher.say(f"left out: {path}: {reason}")
-    n, size = written(place, parts, job, ready.source)
-    parts.remove()
+        parts.release()  # last: another run must find them locked until they are gone
     watcher.say(f"{n:,} embeddings of {size} numbers: {out}")
     return Embedded(path=Path(out), n=n, size=size, bad=bad)
+
+
+def _embedded(model: Model, dataset: Dataset, parts: Parts, watcher: Watcher) -> None:
+    """Every part that is not there yet."""
+    samples = dataset.samples
+    with watcher.task(f"embedding {len(samples):,} pictures") as advance:
+        for number, start in enumerate(range(0, len(samples), A_PART)):
+            some = samples[start : start + A_PART]
+            if not parts.has(number):
+                parts.write(number, *_vectors(model, dataset, some, start))
+            advance(start + len(some), len(samples), "")
 
 
 def collection(spec: str, watcher: Watcher) -> Dataset:
@@ -141,9 +162,15 @@ def model_of(model: str | Path | Architecture, weights: str | Path | None, resol
     """The network that embeds; raises UsageError for a name without weights, and a bundle with others."""
     offer = _offer(model, weights)
     net = load(offer.arch, offer.source)
-    preprocess = offer.preprocess if resolution is None else offer.preprocess_at(resolution)
+    arch: Architecture = net.__dict__["arch"]  # the variant that was recognised
+    preprocess = offer.preprocess if resolution is None else at_resolution(offer.preprocess, resolution)
     body = embeddings(net).to(device_named()).eval()
-    return Model(body, preprocess, offer.source, fingerprint(net))
+    return Model(body, preprocess, offer.source, fingerprint(net), arch.hash, remarks(net))
+
+
+def at_resolution(own: Preprocess, size: int) -> Preprocess:
+    """The same part of a picture at another ``size`` in px: the resize keeps its ratio to the cut."""
+    return msgspec.structs.replace(own, size=size, resize=round(size * own.resize / own.size))
 
 
 def _offer(model: str | Path | Architecture, weights: str | Path | None) -> Offer:

@@ -29,16 +29,27 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What decides every vector; a run goes on only where all of it is the same.  ``rows`` is no part of the file."""
 
     fingerprint: str
+    """SHA-256 of the weights."""
+    architecture: str
+    """The network's hash: strides and activations show in no tensor."""
     preprocess: Preprocess
     collection: str
     """SHA-256 of paths and labels."""
+    part: int
+    """Pictures in a part."""
     rows: tuple[tuple[str, str | None], ...] = ()
 
     @classmethod
-    def of(cls, fingerprint: str, preprocess: Preprocess, rows: Rows) -> Job:
-        """For these weights and pictures."""
-        digest = hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
-        return cls(fingerprint=fingerprint, preprocess=preprocess, collection=digest, rows=tuple(rows))
+    def of(cls, rows: Rows, *, fingerprint: str, architecture: str, preprocess: Preprocess, part: int) -> Job:
+        """For these pictures and this network."""
+        return cls(
+            fingerprint=fingerprint,
+            architecture=architecture,
+            preprocess=preprocess,
+            collection=hashlib.sha256(msgspec.json.encode(rows)).hexdigest(),
+            part=part,
+            rows=tuple(rows),
+        )
 
     def to_json(self) -> bytes:
         """All but the rows."""

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from vertebra.arch.architecture import Architecture
 from vertebra.bundle.bundle import Bundle
 from vertebra.bundle.manifest import MANIFEST
 from vertebra.bundle.manifest import WEIGHTS as BUNDLED
 from vertebra.data.preprocess import Preprocess
 from vertebra.errors import UnknownNameError, UsageError, WeightsError
+from vertebra.fitting.asking import as_asked
 from vertebra.fitting.looking import Look
 from vertebra.fitting.offers import Offer
 from vertebra.fitting.reaching import reachable
@@ -19,6 +22,7 @@ from vertebra.weights import catalogue
 from vertebra.weights.published import address, at_hand
 from vertebra.weights.sources import Offered, offered
 from vertebra.weights.transport import offline
+from vertebra.weights.variants import as_in
 from vertebra.zoo.registry import entry, families, names, variant
 
 AUTO, NONE, BEST = "auto", "none", "best"
@@ -61,19 +65,23 @@ def find(sources: Sequence[str], seen: Look, say: Say) -> tuple[Offer, ...]:
 def offer_for(arch: Architecture, source: str) -> Offer | None:
     """The offer of one source for one architecture; None for ``"none"``.
 
-    Raises WeightsError for a source that is unknown, or has no weights of that name.
+    Its network is ``arch`` itself, as the source has it, in the weights' own channels and classes.  It always counts as
+    at hand, since a source that was named is fetched: the offer is the same one after the download.
+    Raises WeightsError for a source that is unknown, or has no weights of that name, or those of another network.
     """
-    if source == NONE:
-        return None
+    return None if source == NONE else msgspec.structs.replace(_asked(arch, source), at_hand=True)
+
+
+def _asked(arch: Architecture, source: str) -> Offer:
     path = _path(source)
     if (path / MANIFEST).is_file():
-        return bundled(path)
+        return as_asked(arch, bundled(path))
     if path.exists():
         return _local(path, offered(arch, f"file:{path.resolve()}"), arch.name)
-    if source in (AUTO, BEST):
-        return _published(arch.name, catalogue.best(arch.name))
-    if source.partition(":")[0] in PUBLISHED:
-        return _published(arch.name, catalogue.find(arch.name, source))
+    if source in (AUTO, BEST) or source.partition(":")[0] in PUBLISHED:
+        best = source in (AUTO, BEST)
+        weight = catalogue.best(arch.name) if best else catalogue.find(arch.name, source)
+        return as_asked(as_in(arch, weight.source), _published(arch.name, weight))
     return _offer(offered(arch, source), source, arch.name)  # a repository, or an error that says what may stand here
 
 

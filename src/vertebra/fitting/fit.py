@@ -141,17 +141,14 @@ def _chosen(job: Job, measured: list[Measured]) -> tuple[list[Contender], Conten
     by_name = {one.plan.name: one for one in measured}
     made: dict[str, Contender] = {}
     if not set(state.contenders) & set(by_name):
-        left = seconds_left(job, measured)
-        final = (1 - SEARCH_SHARE) * left
-        images = len(job.look.dataset.parts["train"])
-        affordable = min(affordable_ms(images, final), typical_ms(measured))
-        sizes = rounds_for(SEARCH_SHARE * left, images, affordable)
-        setting = Setting(images=images, side=job.look.side, seconds=final)
+        _, setting, sizes = _rounds(job, measured)
         made = _starting_from_weights(job, measured, setting, most=sizes[0] // 2)
+        seconds, setting, sizes = _rounds(job, measured)  # again: fetching weights has taken time
+        made = dict(list(made.items())[: sizes[0] // 2])
         scratch = [one for one in measured if one.plan.offer is None]
         chosen = ranked(scratch, setting)[: sizes[0] - len(made)]
         names = (*made, *(one.plan.name for one in chosen))
-        each = tuple(SEARCH_SHARE * left / len(sizes) / min(size, len(names)) for size in sizes)
+        each = tuple(seconds / len(sizes) / min(size, len(names)) for size in sizes)
         job.folder.note(contenders=names, round_seconds=each if len(names) > 1 else (), spent=job.watch.spent)
         state = job.folder.state
     said = ", ".join(state.contenders)
@@ -160,6 +157,16 @@ def _chosen(job: Job, measured: list[Measured]) -> tuple[list[Contender], Conten
     winner = halve(field, state.round_seconds, job.cycle)
     job.forget_pixels(job.preprocess(winner.plan))
     return field, winner
+
+
+def _rounds(job: Job, measured: list[Measured]) -> tuple[float, Setting, tuple[int, ...]]:
+    """From the time that is left now: seconds for all rounds, what choices turn on, how many candidates a round has."""
+    left = seconds_left(job, measured)
+    final = (1 - SEARCH_SHARE) * left
+    images = len(job.look.dataset.parts["train"])
+    typical = min(affordable_ms(images, final), typical_ms(measured))
+    setting = Setting(images=images, side=job.look.side, seconds=final)
+    return SEARCH_SHARE * left, setting, rounds_for(SEARCH_SHARE * left, images, typical)
 
 
 def _starting_from_weights(
@@ -172,17 +179,19 @@ def _starting_from_weights(
     """
     offered = [one for one in measured if one.plan.offer is not None]
     made: dict[str, Contender] = {}
-    faults: dict[str, WeightsError] = {}
+    faults: dict[tuple[str, str], WeightsError] = {}  # many networks have weights of one tag
     away = False
     for one in ranked(offered, setting):
         offer = one.plan.offer
-        if len(made) == most or offer is None or offer.source in faults or (away and not offer.at_hand):
+        if len(made) == most or offer is None or (away and not offer.at_hand):
+            continue
+        if (offer.name, offer.source) in faults:
             continue
         try:
             made[one.plan.name] = job.contender(one)
         except WeightsError as error:
             away = away or not offer.at_hand
-            faults[offer.source] = error
+            faults[offer.name, offer.source] = error
             job.watcher.say(f"{offer.name} is left out: {error}")
     if faults and not made and job.folder.request.weights != (AUTO,):
         raise next(iter(faults.values()))

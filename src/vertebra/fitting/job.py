@@ -98,7 +98,7 @@ class Job:
         request, known = self.folder.request, self.folder.state.fingerprints
         if plan.offer is None or begun:
             return build(plan.arch, seed=request.seed)
-        net = pretrained.network(plan.arch, plan.offer, seed=request.seed)
+        net = pretrained.network(plan.arch, plan.offer, seed=request.seed, say=self.watcher.say)
         found = pretrained.fingerprint(net)
         pretrained.check(found, known.get(plan.name, request.fingerprint), plan.offer.source)
         self.folder.note(fingerprints={**known, plan.name: found})

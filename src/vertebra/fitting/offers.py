@@ -17,7 +17,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     ``source``: as ``vertebra.load`` takes it.  ``architecture``: JSON of the network that they are of, with its own
     classes, channels and resolution.  ``bytes``: of the file, as far as it is known.  ``at_hand``: nothing need be
-    downloaded.
+    downloaded to try it.
     """
 
     name: str

@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.primitives import Linear
-from vertebra.errors import WeightsError
+from vertebra.errors import OutputError, WeightsError
 from vertebra.fitting.offers import Offer
 from vertebra.nn.construct import construct, layers_of
 from vertebra.nn.initialise import initialise
 from vertebra.train.freezing import classifier
 from vertebra.weights.load import load
+from vertebra.weights.matching import assign
+from vertebra.weights.origin import Origin
+
+UNKNOWN = "unknown"
+"""The naming of tensors that were aligned by structure."""
+
+Say = Callable[[str], None]
 
 
-def network(arch: Architecture, offer: Offer, *, seed: int) -> nn.Module:
+def network(arch: Architecture, offer: Offer, *, seed: int, say: Say = lambda line: None) -> nn.Module:
     """``arch`` (the offer's network with other classes, resolution or strides) with the offer's weights.
 
-    The classifier is new, initialised with ``seed``.  Raises WeightsError where the weights cannot be had or are of
-    another network.
+    The classifier is new, initialised with ``seed``.  ``say`` gets a line for each thing that was changed or chosen.
+    Raises WeightsError where the weights cannot be had, be it that the disk is full, or are of another network.
     """
-    loaded = load(offer.arch, offer.source, classes=arch.classes, seed=seed)
+    try:
+        loaded = load(offer.arch, offer.source, classes=arch.classes, seed=seed)
+    except OutputError as error:  # of the cache: nothing else is written here
+        raise WeightsError(error.what, where=error.where, allowed=error.allowed, remedy=error.remedy) from None
+    for line in remarks(loaded):
+        say(f"{offer.name}: {line}")
     with torch.device("meta"):
         net = construct(arch)
     # Copies: what is loaded may be mapped from a file that somebody else replaces while this trains.
-    net.load_state_dict({name: value.clone() for name, value in loaded.state_dict().items()}, assign=True)
+    assign(net, {name: value.clone() for name, value in loaded.state_dict().items()}, offer.source)
     # Always a new one: as many classes as before may still be others.
     head = [layer for layer in layers_of(arch) if isinstance(layer.node, Linear)][-1]
     initialise(net, [head], arch.initialisation, seed)
     return net
+
+
+def remarks(net: nn.Module) -> tuple[str, ...]:
+    """What a user should know of loaded weights: a line for each thing that was changed or chosen, and some on how the
+    tensors were matched where their names were unknown.
+    """
+    origin: Origin = net.__dict__["weights"]  # load() leaves it there
+    report = origin.report
+    if report is None or report.naming != UNKNOWN:
+        return origin.notes
+    matched = str(report).removeprefix(f"{report.name}: ").splitlines()
+    return (*origin.notes, *(line.strip() for line in matched))
 
 
 def fingerprint(net: nn.Module) -> str:

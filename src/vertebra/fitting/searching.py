@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from vertebra.errors import BudgetError
-from vertebra.fitting.halving import affordable_ms, least_epochs
+from vertebra.fitting.halving import affordable_ms, foreign, least_epochs
 from vertebra.fitting.job import Job
 from vertebra.fitting.layout import Plan, shrinks
 from vertebra.fitting.measuring import Measured, measure
@@ -14,6 +14,8 @@ from vertebra.fitting.run_folder import Timed
 
 PER_FAMILY, FEWEST = 6, 2
 """Measurements that a family gets: at most as many as a bisection over SIZES takes, at least two."""
+LEAST_FAMILIES = 4
+"""That are measured however short the time is."""
 SIZES = 24
 SECONDS_EACH = 0.3
 """What measuring one candidate takes, roughly: emitting it, and an engine's start."""
@@ -24,13 +26,16 @@ Test = Callable[[Plan], Measured]
 def search(job: Job, found: Sequence[Plan], *, seconds: float, training: float) -> list[Measured]:
     """Measure some candidates of every family, in about so many ``seconds``.
 
-    Those that could not see the data often enough in ``training`` seconds count as too large.  Raises BudgetError with
-    the fastest that was found where none fits.
+    Families that are meant for pictures like these come first: where the time is too short for all, the others are left
+    out, in a line.  Candidates that could not see the data often enough in ``training`` seconds count as too large.
+    Raises BudgetError with the fastest that was found where none fits.
     """
     images = len(job.look.dataset.parts["train"])
     groups: dict[tuple[str, bool], list[Plan]] = {}
     for plan in found:
         groups.setdefault((plan.family, plan.offer is not None), []).append(plan)
+    order = sorted(groups.values(), key=lambda members: _promise(members[0], job.look.side))
+    end = job.watch.elapsed + seconds
     tests = max(FEWEST, min(PER_FAMILY, int(seconds / SECONDS_EACH / len(groups))))
     measured: list[Measured] = []
     best: list[int] = []
@@ -45,13 +50,21 @@ def search(job: Job, found: Sequence[Plan], *, seconds: float, training: float) 
             advance(len(measured), tests * len(groups), f"{one.plan.name}: {one.latency.total_ms:.2f} ms")
 
         test = _tester(job, said)
-        for members in groups.values():
+        for place, members in enumerate(order):
+            if place >= LEAST_FAMILIES and job.watch.elapsed > end and any(one.fits for one in measured):
+                job.watcher.say(f"no time to measure {len(order) - place} of the {len(order)} families")
+                break
             guess = statistics.median(best) if best else None
             done = search_family(members, test, good, side=job.look.side, tests=tests, guess=guess)
             best += [max(one.plan.macs for one in done if good(one))] if any(map(good, done)) else []
             timed = tuple(Timed(name=one.plan.name, latency=one.latency, bytes=one.bytes) for one in measured)
             job.folder.note(timed=timed, spent=job.watch.spent)
     return _checked(job, measured)
+
+
+def _promise(plan: Plan, side: int) -> tuple[bool, int, bool]:
+    """What comes first: pretrained weights, families for pictures of such a size, normalised ones."""
+    return plan.offer is None, foreign(plan, side), not plan.normalised
 
 
 def _tester(job: Job, said: Callable[[Measured], None]) -> Test:

@@ -48,7 +48,10 @@ def train_bundle(
     """
     if minutes is not None and epochs is not None:
         raise RecipeError("both minutes and epochs are given", allowed="one of them")
-    sized = arch if resolution is None else arch.with_resolution(resolution)
+    made = _text(recipe)
+    offer = offer_for(arch, str(weights))  # after the recipe: it may have to ask the hub
+    begun = arch if offer is None else offer.arch  # as the source has it, in what no tensor shows too
+    sized = begun if resolution is None else begun.with_resolution(resolution)
     request = Request(
         data=str(data),
         budgets=Budgets(),
@@ -57,12 +60,12 @@ def train_bundle(
         seed=seed,
         skip_bad=skip_bad,
         architecture=to_json(sized),
-        recipe=_text(recipe),
-        offer=offer_for(arch, str(weights)),
+        recipe=made,
+        offer=offer,
     )
     place = output_for(f"{Path(str(data)).name.split('.')[0]}-{arch.name}", out)
     with starting.job(request, place, force=force, resume=resume, watcher=watcher or Quiet()) as job:
-        measured = measured_here(job, plan_for(sized, job.look, request.offer))
+        measured = measured_here(job, plan_for(sized, job.look, offer))
         with job.watch.step("training"):
             contender = job.contender(measured)
             _trained(job, contender)

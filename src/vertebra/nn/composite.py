@@ -66,7 +66,7 @@ class Composite(nn.Module):
 
     def extra_repr(self) -> str:
         own = super().extra_repr()
-        return f"{own}\n{described(self.plan)}" if own else described(self.plan)
+        return f"{own}\n{plan_text(self.plan)}" if own else plan_text(self.plan)
 
 
 class Chain(nn.Sequential):
@@ -103,20 +103,20 @@ COMBINED: dict[str, Callable[[Tensor, list[Tensor]], Tensor]] = {
 _SIGNS = {"sum": " + ", "concat": " ++ ", "seq": " -> "}
 
 
-def described(plan: Plan) -> str:
+def plan_text(plan: Plan) -> str:
     """A plan as text: ``(conv1 -> conv2 + shortcut) -> act``; ``++`` concatenates, ``x *`` is a gate."""
     if isinstance(plan, str):
         return plan or "self"
     operation, *steps = plan
     if operation == "side":
         return f"beside {_grouped(steps[0])}"
-    texts = [described(step) if operation == "sum" and step[0] == "seq" else _grouped(step) for step in steps]
+    texts = [plan_text(step) if operation == "sum" and step[0] == "seq" else _grouped(step) for step in steps]
     return f"x * {_grouped(steps[0])}" if str(operation).startswith("gate") else _SIGNS[str(operation)].join(texts)
 
 
 def _grouped(plan: Plan) -> str:
     simple = isinstance(plan, str) or (len(plan) == 2 and plan[0] == "seq")
-    return described(plan) if simple else f"({described(plan)})"
+    return plan_text(plan) if simple else f"({plan_text(plan)})"
 
 
 class ComposedConv2d(Composite, nn.Conv2d):

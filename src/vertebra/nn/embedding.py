@@ -9,7 +9,7 @@ from vertebra.arch.expansion import layers
 from vertebra.arch.primitives import Linear
 from vertebra.arch.shapes import UNKNOWN, elements
 from vertebra.errors import TransformError
-from vertebra.nn.extraction import Features, Frozen, child_of, described, features
+from vertebra.nn.extraction import Features, Frozen, architecture_of, child_of, features
 
 
 class Embedding(nn.Module):
@@ -36,7 +36,7 @@ def embeddings(net: nn.Module, *, frozen: Frozen = None) -> Embedding:
     ``frozen`` as in ``features``; weights are shared with ``net``.  Raises TransformError for a net without
     ``net.arch``, and where the classifier stands in no chain.
     """
-    arch = described(net)
+    arch = architecture_of(net)
     enters, classifier = _classifier(arch)
     if classifier is None:
         body = features(net, nodes=(_last(net),), frozen=frozen)

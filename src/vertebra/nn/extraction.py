@@ -18,6 +18,8 @@ from vertebra.nn.composite import OWN, Composite, Plan
 
 Frozen = int | Literal["all"] | None
 STRIDES = (4, 8, 16, 32)
+WRITTEN_OVER = (nn.Conv2d, nn.BatchNorm2d, nn.BatchNorm1d, nn.GroupNorm, nn.LayerNorm, nn.Linear)
+"""Modules of layers over whose output an activation may write (``construct.REPLACEABLE``)."""
 
 
 class Features(nn.Module):
@@ -80,7 +82,7 @@ class Features(nn.Module):
             for name in module._modules:
                 x = self._visited(child_of(module, name), f"{path}.{name}", x, taken)
         if path in self.points:
-            taken[path] = x
+            taken[path] = x.clone() if isinstance(module, WRITTEN_OVER) else x
         return x
 
     def _frozen(self) -> Iterator[nn.Module]:
@@ -117,7 +119,7 @@ def features(
     Raises TransformError, naming what there is, for a stride, stage, node or tap that is missing, and for a net without
     ``net.arch``.
     """
-    arch = described(net)
+    arch = architecture_of(net)
     for wanted in (strides or (), stages, nodes, taps):
         if isinstance(wanted, str) or not isinstance(wanted, Collection):
             raise TransformError(
@@ -140,7 +142,7 @@ def features(
     return Features(children.items(), found, frozen_paths(arch, children, frozen))
 
 
-def described(net: nn.Module) -> Architecture:
+def architecture_of(net: nn.Module) -> Architecture:
     """The architecture of a built network; raises TransformError where there is none."""
     arch = getattr(net, "arch", None)
     if not isinstance(arch, Architecture):

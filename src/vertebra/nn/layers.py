@@ -53,7 +53,7 @@ class SameConv2d(nn.Conv2d):
 
 class PointwiseConv2d(nn.Conv2d):
     """A 1x1 convolution with a bias: on channels_last maps a matrix product, which on CPUs is quicker than torch's
-    convolution (by 1.3 to 1.5 in ConvNeXt, docs/benchmarks.md).
+    convolution (``bench/forward.py``: without it ConvNeXt runs at 0.7 of its peer's speed).
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ def with_input_channels(
     preprocess = _preprocess(origin.preprocess, channels)
     if origin.preprocess is not None and preprocess is None:
         note += "; its preprocessing is for colour pictures alone, so it is left out"
-    return other, adapted, origin.noting(note, preprocess=preprocess)
+    return other, adapted, msgspec.structs.replace(origin.noting(note), preprocess=preprocess)
 
 
 def _adapted(kernel: Tensor, channels: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The folder in which downloaded weights lie, and the receipts that say what is in it.
 
 A file keeps the name under which it is published, so one that was copied there by hand is used like a downloaded one.
+Receipts lie in this folder alone: nothing is written into a folder of the user's.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 import msgspec
 
 from vertebra.errors import OutputError, WeightsError
+from vertebra.weights.progress import waiting
 
 SHOWN = 4
 
@@ -75,7 +78,13 @@ def receipt(path: Path) -> Receipt | None:
     return found if found and (found.bytes, found.changed) == (now.st_size, now.st_mtime_ns) else None
 
 
+def _is_ours(path: Path) -> bool:
+    return path.is_relative_to(store())
+
+
 def _receipt(path: Path) -> Receipt | None:
+    if not _is_ours(path):
+        return None
     try:
         return msgspec.json.decode(_beside(path, "json").read_bytes(), type=Receipt)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -95,9 +104,11 @@ def intact(path: Path) -> Path:
 
 
 def write_receipt(path: Path, sha256: str, *, url: str = "", version: str = "") -> Receipt:
-    """Note what is known of a file; a cache that cannot be written does without."""
+    """Note what is known of a file of the cache; one that cannot be written does without."""
     now = path.stat()
     made = Receipt(sha256, now.st_size, now.st_mtime_ns, url, version)
+    if not _is_ours(path):
+        return made
     temporary = _beside(path, f"{os.getpid()}.json")
     with suppress(OSError):
         temporary.write_bytes(msgspec.json.encode(made))
@@ -108,10 +119,13 @@ def write_receipt(path: Path, sha256: str, *, url: str = "", version: str = "") 
 def verified(path: Path, sha256: str) -> bool:
     """Whether the file is there; raises WeightsError where its SHA-256 does not begin with ``sha256``.
 
-    A file is read whole for that once, then its receipt is believed until its size or time differ.
+    A file of the cache is read whole for that once, then its receipt is believed until its size or time differ; one of
+    the user's is read each time, and none where no hash is known.
     """
     if not path.is_file():
         return False
+    if not sha256:
+        return True
     known = receipt(path)
     if known is None:
         known = write_receipt(path, sha256_of(path))
@@ -135,13 +149,13 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process at a time for a file of the cache; the others wait.  The system frees the lock of one that dies.
+    """One process at a time for a file of the cache; the others wait, and a terminal is told for whom.
 
-    Raises OutputError where the folder cannot be written.
+    The system frees the lock of one that dies.  Raises OutputError where the folder cannot be written or locked.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _beside(path, "lock").open("w")
+        file = _beside(path, "lock").open("a+b", buffering=0)
     except OSError as error:
         raise OutputError(
             f"cannot be written: {error.strerror}",
@@ -149,8 +163,29 @@ def locked(path: Path) -> Iterator[None]:
             remedy="set VERTEBRA_HOME to a folder of your own",
         ) from None
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            _lock(file, path.name)
+        except OSError as error:
+            raise OutputError(
+                f"cannot be locked: {error.strerror}",
+                where=str(path.parent),
+                remedy="set VERTEBRA_HOME to a folder on a disk of this machine",
+            ) from None
         yield
+
+
+def _lock(file: FileIO, name: str) -> None:
+    """Take the lock, and leave the number of this process in its file for those who wait."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read(20).decode("ascii", "replace").strip()
+        with waiting(f"{name}: waiting for process {holder or 'unknown'}, which downloads it"):
+            fcntl.flock(file, fcntl.LOCK_EX)
+    with suppress(OSError):  # a full disk: then nobody learns the number
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
 
 
 def _beside(path: Path, kind: str) -> Path:

@@ -147,12 +147,6 @@ def known() -> dict[str, tuple[Weight, ...]]:
     return found
 
 
-def left_out() -> tuple[Weight, ...]:
-    """Weights of the data file whose network the registry has not."""
-    shown = {id(weight) for of in known().values() for weight in of}
-    return tuple(weight for weight in everything() if id(weight) not in shown)
-
-
 def weights_of(name: str) -> tuple[Weight, ...]:
     """Every weight of an architecture, by its name or an alias; raises UnknownNameError for another name."""
     return known().get(entry(name)[1].name, ())

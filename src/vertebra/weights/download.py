@@ -87,7 +87,7 @@ class _Transfer:
 
     def run(self) -> str:
         """Try until the file is whole; the SHA-256."""
-        patiently(self._go_on, self.remote.url, lambda: self.done)
+        patiently(self._go_on, self.remote, lambda: self.done)
         return self.digest.hexdigest()
 
     def _go_on(self) -> None:
@@ -104,7 +104,7 @@ class _Transfer:
         except urllib.error.HTTPError as error:
             self._beyond_the_end(error)
         except (OSError, http.client.HTTPException) as error:
-            raise Broken(f"broke off: {reason(error)}") from None
+            raise Broken(f"broke off: {reason(error, self.remote)}") from None
         if self.total is not None and self.done < self.total:
             raise Broken(f"broke off after {self.done} of {self.total} bytes")
 

@@ -31,14 +31,19 @@ def read(path: str | Path) -> Mapping[str, np.ndarray[Any, Any]]:
     return arrays
 
 
+def readable(path: Path) -> None:
+    """Raise WeightsError, with the system's own reason, for a file that cannot be read."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror}", where=str(path)) from None
+
+
 @contextmanager
 def opened(path: str | Path, framework: Literal["np", "pt"]) -> Iterator[Any]:
     """A safetensors file opened for reading, its header checked against its length; faults become WeightsError."""
     path = Path(path)
-    try:
-        path.open("rb").close()  # for the system's own reason: safetensors tells none of them apart
-    except OSError as error:
-        raise WeightsError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    readable(path)  # safetensors tells the system's reasons not apart
     try:
         with safe_open(path, framework) as file:
             yield file

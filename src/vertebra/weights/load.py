@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -62,7 +63,7 @@ def load(
     offer = offered(of, weights)
     given = read_checkpoint(offer.path)
     matched = match(offer.arch, given, ordered=offer.ordered)
-    origin = offer.origin.noting(report=matched.report)
+    origin = msgspec.structs.replace(offer.origin, report=matched.report)
     return _network(of, offer, matched, origin, classes, channels, seed)
 
 
@@ -97,8 +98,9 @@ def _network(
     if classes is not None and (absent or stored.classes != classes):
         reclassify(net, stored.with_classes(classes), seed)
         was = "none" if absent else stored.classes
-        origin = origin.noting(
-            f"the classifier is new: {classes} classes, where the weights have {was} (seed {seed})",
+        note = f"the classifier is new: {classes} classes, where the weights have {was} (seed {seed})"
+        origin = msgspec.structs.replace(
+            origin.noting(note),
             labels=None,
             top1=None,
             resolution=None,

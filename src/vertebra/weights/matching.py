@@ -15,11 +15,9 @@ from vertebra.weights.alignment import aligned
 from vertebra.weights.checkpoint import Checkpoint
 from vertebra.weights.naming import OURS, namings
 from vertebra.weights.recognition import Fit, fit, readings
-from vertebra.weights.report import Report
-from vertebra.zoo.entry import Entry
+from vertebra.weights.report import Report, some
 
 Slots = dict[str, tuple[dict[str, Tensor | None], str]]
-SHOWN = 3
 KNOWN = 0.5
 """With this part of a source's names, a checkpoint counts as that source's, and what is wrong in it is an error."""
 
@@ -35,11 +33,11 @@ class Matched(msgspec.Struct, frozen=True):
     report: Report
 
 
-def match(of: Architecture | Entry, tensors: Mapping[str, Tensor], *, ordered: bool = False) -> Matched:
+def match(of: Architecture, tensors: Mapping[str, Tensor], *, ordered: bool = False) -> Matched:
     """The checkpoint's ``tensors`` as the weights of ``of``, whoever saved them.
 
-    Names are tried first: our own, then those of every project that has the network (``Entry.peers``), whose variant
-    is then taken.  Unknown names are aligned by structure: role, shape, what stands together, numbers in the names;
+    Names are tried first: our own, then those of every project that has the network of that name, whose variant is then
+    taken.  Unknown names are aligned by structure: role, shape, what stands together, numbers in the names; and
     never by the order in the file, unless the caller vouches with ``ordered`` that it is that of execution.
     Raises AmbiguousWeightsError, with two of the candidates, where more than one match is consistent with the evidence;
     WeightsError for tensors that are missing, too many, of a wrong shape or no floating-point numbers.  Values are not
@@ -59,21 +57,20 @@ def match(of: Architecture | Entry, tensors: Mapping[str, Tensor], *, ordered: b
     best = max(fits, key=lambda one: one.known)
     if best.known >= KNOWN:
         raise WeightsError(best.faults, where=given.where, remedy="check that they are of this architecture")
-    arch = of.make() if isinstance(of, Entry) else of
-    return Matched(*aligned(arch, given, ordered=ordered))
+    return Matched(*aligned(of, given, ordered=ordered))
 
 
 def _matched(one: Fit, given: Checkpoint) -> Matched:
     return Matched(one.variant, one.tensors, one.report(given))
 
 
-def _the_one(whole: list[Fit], of: Architecture | Entry, given: Checkpoint) -> Fit:
+def _the_one(whole: list[Fit], of: Architecture, given: Checkpoint) -> Fit:
     """The fit of several; one that is the architecture asked for is taken, since asking for it is evidence."""
     first = whole[0]
     others = [one for one in whole[1:] if one.variant.hash != first.variant.hash or one.pairs != first.pairs]
     if not others:
         return first
-    asked = [one for one in whole if isinstance(of, Architecture) and one.naming.variant == of]
+    asked = [one for one in whole if one.naming.variant == of]
     if asked:
         return asked[0]
     raise AmbiguousWeightsError(
@@ -117,7 +114,7 @@ def _same_names(expected: Collection[str], given: Collection[str], where: str) -
     missing = [name for name in expected if name not in given]
     unexpected = [name for name in given if name not in expected]
     faults = [
-        f"{len(names)} of the {len(whole)} tensors {what}: {_some(names)}"
+        f"{len(names)} of the {len(whole)} tensors {what}: {some(names)}"
         for names, whole, what in (
             (missing, expected, "of the network are missing"),
             (unexpected, given, "in it are not the network's"),
@@ -136,14 +133,14 @@ def _same_shapes(places: Slots, tensors: Mapping[str, Tensor], where: str) -> No
             wrong.append(f"{path} is {tuple(tensors[path].shape)} for {tuple(expected.shape)}")
     if wrong:
         remedy = "check width, classes and channels of the architecture"
-        raise WeightsError(f"wrong shapes: {_some(wrong)}", where=where, remedy=remedy)
+        raise WeightsError(f"wrong shapes: {some(wrong)}", where=where, remedy=remedy)
 
 
 def _finite(tensors: Mapping[str, Tensor], where: str) -> None:
     floats = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
     broken = [name for name, tensor in floats.items() if not _has_finite_sum(tensor) and not tensor.isfinite().all()]
     if broken:
-        raise WeightsError(f"NaN or infinity in {_some(broken)}", where=where)
+        raise WeightsError(f"NaN or infinity in {some(broken)}", where=where)
 
 
 def _has_finite_sum(tensor: Tensor) -> bool:
@@ -154,8 +151,3 @@ def _has_finite_sum(tensor: Tensor) -> bool:
     values = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
     with np.errstate(all="ignore"):
         return bool(np.isfinite(values.detach().cpu().numpy().sum()))
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

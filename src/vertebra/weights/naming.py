@@ -14,8 +14,8 @@ from vertebra.arch.architecture import TOP, Architecture
 from vertebra.arch.expansion import joined
 from vertebra.arch.node import Weight
 from vertebra.arch.primitives import Linear
-from vertebra.arch.record import replace
 from vertebra.errors import ArchitectureError, TransformError, UnknownNameError
+from vertebra.weights.variants import like
 from vertebra.zoo.entry import Entry
 from vertebra.zoo.keys import KeyMap
 from vertebra.zoo.keys import tensors as declared
@@ -37,17 +37,16 @@ class Naming(msgspec.Struct, frozen=True):
     """Their names of a head that the architecture was asked for without."""
 
 
-def namings(of: Architecture | Entry) -> Iterator[Naming]:
-    """Our own names, then each peer's, of an architecture or of a registered entry."""
-    arch = of.make() if isinstance(of, Entry) else of
-    known = of if isinstance(of, Entry) else _entry(arch.name)
+def namings(arch: Architecture) -> Iterator[Naming]:
+    """Our own names, then those of each project that has the network."""
+    known = _entry(arch.name)
     plain = known.make() if known else arch
-    own = _like(plain, arch) == arch
+    own = like(plain, arch) == arch
     yield Naming(OURS, arch, _ours(arch), _beyond(plain, arch, _ours(plain)))
     for source, peer in known.peers.items() if known else ():
         whole = peer.make() if peer.make is not None and own else plain
         try:
-            variant = _like(whole, arch) if own else arch
+            variant = like(whole, arch) if own else arch
             names, entire = _theirs(peer.keys, variant), _theirs(peer.keys, whole)
         except (ArchitectureError, TransformError):  # changed so far that the map does not speak of it
             continue
@@ -75,21 +74,6 @@ def _entry(name: str) -> Entry | None:
         return entry(name)[1]
     except UnknownNameError:
         return None
-
-
-def _like(variant: Architecture, arch: Architecture) -> Architecture:
-    """A variant with the name, classes, channels, resolution and output stride of ``arch``."""
-    if arch.classes is None and variant.classes is not None:
-        variant = variant.without_head()
-    elif arch.classes is not None and arch.classes != variant.classes:
-        variant = variant.with_classes(arch.classes)
-    return replace(
-        variant,
-        name=arch.name,
-        resolution=arch.resolution,
-        channels=arch.channels,
-        output_stride=arch.output_stride,
-    )
 
 
 @lru_cache(maxsize=64)

@@ -48,9 +48,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     report: Report | None = None
 
-    def noting(self, *lines: str, **changes: Any) -> Origin:
-        """A copy with more notes and other fields."""
-        return msgspec.structs.replace(self, notes=(*self.notes, *lines), **changes)
+    def noting(self, *lines: str) -> Origin:
+        """A copy with more notes."""
+        return msgspec.structs.replace(self, notes=(*self.notes, *lines))
 
     @classmethod
     def published(cls, weight: Weight, name: str, *notes: str) -> Origin:
@@ -179,7 +179,7 @@ def _timms(found: dict[str, Any], name: str) -> Described:
     licence = config.get("license")
     origin = Origin(name=name, labels=known, licence=licence if isinstance(licence, str) else None)
     try:
-        return Described(arch, origin.noting(preprocess=_timms_preprocess(config)), called)
+        return Described(arch, msgspec.structs.replace(origin, preprocess=_timms_preprocess(config)), called)
     except (DataError, TypeError, ValueError, LookupError) as error:
         return Described(arch, origin.noting(f"its preprocessing is not known: {brief(str(error))}"), called)
 

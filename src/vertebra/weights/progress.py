@@ -1,4 +1,4 @@
-"""A bar on standard error for a download; nothing where that is no terminal."""
+"""On standard error, where that is a terminal: a bar for a download, and words for a wait."""
 
 from __future__ import annotations
 
@@ -26,3 +26,16 @@ def bar(name: str) -> Iterator[Progress]:
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(name, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """Words on standard error while something is waited for; nothing where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(words):
+        yield

@@ -8,7 +8,7 @@ from pathlib import Path
 from vertebra.weights.cache import locked, store, verified, write_receipt
 from vertebra.weights.catalogue import TORCHVISION, Weight
 from vertebra.weights.download import fetch
-from vertebra.weights.hub import Repository, obtain
+from vertebra.weights.hub import Repository, Visit
 from vertebra.weights.progress import bar
 from vertebra.weights.transport import Remote
 
@@ -22,7 +22,7 @@ def located(weight: Weight) -> Path:
         if verified(path, weight.sha256):
             return path
     if weight.repository is not None:
-        return obtain(Repository(weight.repository), weight.file, fresh=False)
+        return Visit(Repository(weight.repository)).obtain(weight.file, fresh=False)
     path = _cached(weight)
     if not verified(path, weight.sha256):
         remote = Remote(url=address(weight), sha256=weight.sha256)

@@ -11,12 +11,11 @@ from torch import Tensor, int64, zeros
 from vertebra.arch.architecture import Architecture
 from vertebra.weights.checkpoint import AVERAGED, PREFIXES, Checkpoint
 from vertebra.weights.naming import Naming, as_saved, classifier_of, respelt, weights_of
-from vertebra.weights.report import Left, Pair, Report
+from vertebra.weights.report import Left, Pair, Report, some
 
 COUNTER = "num_batches_tracked"
 AUXILIARY = ("aux", "aux1", "aux2", "AuxLogits", "aux_head", "aux_logits", "aux_classifier")
 """First segments of heads that help while training and that the network proper has not."""
-SHOWN = 3
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -96,7 +95,7 @@ def fit(naming: Naming, reading: Reading) -> Fit:
     found.update({ours: zeros((), dtype=int64) for ours in made})
     whole = len(naming.names) - len(made)
     faults = [
-        f"{len(names)} of the {len(total)} tensors {what}: {_some(names)}"
+        f"{len(names)} of the {len(total)} tensors {what}: {some(names)}"
         for names, total, what in (
             ([_both(ours, naming.names[ours]) for ours in missing], naming.names, "of the network are missing"),
             (extra, tensors, "in it are not the network's"),
@@ -104,7 +103,7 @@ def fit(naming: Naming, reading: Reading) -> Fit:
         if names
     ]
     if wrong:
-        faults.append(f"wrong shapes: {_some(wrong)}")
+        faults.append(f"wrong shapes: {some(wrong)}")
     return Fit(
         naming=naming,
         reading=reading,
@@ -157,8 +156,3 @@ def _both(ours: str, theirs: str) -> str:
 
 def _kind(tensor: Tensor) -> str:
     return f"{tuple(tensor.shape)}" + ("" if tensor.is_floating_point() else f" of {tensor.dtype}")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,7 @@ Evidence = Literal["name", "shape", "group", "number", "order"]
 else; ``number``: the numbers in the names; ``order``: the order in the file, where the user vouched for it."""
 
 SHOWN = 6
+"""Names on a line of a report."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -53,14 +55,14 @@ class Report(msgspec.Struct, frozen=True):
         if self.unwrapped:
             lines.append(f"  unwrapped: {', '.join(self.unwrapped)}")
         if self.naming == "unknown":
-            lines += [f"  by {EVIDENCE[kind]}: {_few(texts)}" for kind, texts in self._by_evidence().items()]
+            lines += [f"  by {EVIDENCE[kind]}: {some(texts, SHOWN)}" for kind, texts in self._by_evidence().items()]
         reshaped = [
             f"{pair.theirs} {pair.shape} as {pair.ours} {pair.reshaped}" for pair in self.pairs if pair.reshaped
         ]
         absent = [f"{name} is not in it" for name in self.absent]
         rows = (("reshaped", reshaped), ("made", [f"{name}: 0" for name in self.made]), ("needs a new head", absent))
-        lines += [f"  {what}: {_few(texts)}" for what, texts in rows if texts]
-        return "\n".join([*lines, *(f"  left {why}: {_few(names)}" for why, names in self._left().items())])
+        lines += [f"  {what}: {some(texts, SHOWN)}" for what, texts in rows if texts]
+        return "\n".join([*lines, *(f"  left {why}: {some(names, SHOWN)}" for why, names in self._left().items())])
 
     def _by_evidence(self) -> dict[Evidence, list[str]]:
         found: dict[Evidence, list[str]] = {}
@@ -89,6 +91,7 @@ EVIDENCE: dict[Evidence, str] = {
 }
 
 
-def _few(texts: list[str]) -> str:
-    more = f", and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more
+def some(names: Sequence[str], shown: int = 3) -> str:
+    """The first of the names, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.record import brief, replace
+from vertebra.arch.record import brief
 from vertebra.bundle.manifest import MANIFEST, WEIGHTS
-from vertebra.errors import AbsentError, ArchitectureError, OfflineError, UsageError, WeightsError
+from vertebra.errors import AbsentError, ArchitectureError, DownloadError, UsageError, WeightsError
 from vertebra.weights.cache import holdings, verified
 from vertebra.weights.catalogue import HUB_FILE, Weight, best, everything, find, known
-from vertebra.weights.files import metadata
-from vertebra.weights.hub import Repository, obtain
+from vertebra.weights.files import metadata, readable
+from vertebra.weights.hub import Repository, Visit
 from vertebra.weights.origin import HEADER, Described, Origin, read_description
 from vertebra.weights.published import located
+from vertebra.weights.transport import ForbiddenError
+from vertebra.weights.variants import as_in
 from vertebra.zoo.registry import aliases, architecture, entry, names, variant
 
 Named = str | Architecture | None
@@ -56,10 +57,12 @@ def offered(of: Named, weights: str | Path) -> Offered:
         raise WeightsError(f"unknown source of weights {brief(weights)}", allowed=ALLOWED, remedy=remedy)
     try:
         return SOURCES[scheme](of, rest)
-    except OfflineError as error:
-        raise OfflineError(
-            error.what, where=error.where, remedy=f"{holdings()}; a file of your own: weights='file:PATH'"
-        ) from None
+    except (AbsentError, ForbiddenError):
+        raise
+    except DownloadError as error:
+        said = (error.remedy, holdings(), "a file of your own: weights='file:PATH'")
+        remedy = "; ".join(one for one in said if one)
+        raise type(error)(error.what, where=error.where, allowed=error.allowed, remedy=remedy) from None
 
 
 # -- the catalogue -------------------------------------------------------------------------------------------------
@@ -91,47 +94,26 @@ def _taken(of: Named, weight: Weight, *notes: str) -> Offered:
     return Offered(located(weight), arch, Origin.published(weight, weight.name, *notes))
 
 
-def as_in(of: str | Architecture, source: str) -> Architecture:
-    """The architecture as ``source`` has it, which may differ in what no tensor shows.
-
-    One that was changed beyond its classes, channels, resolution and strides is taken as it is.
-    """
-    if isinstance(of, str):
-        return variant(of, source)
-    if of.name not in names() or source not in entry(of.name)[1].peers:
-        return of
-    return like(variant(of.name, source), of) if like(architecture(of.name), of) == of else of
-
-
-def like(arch: Architecture, other: Architecture) -> Architecture:
-    """``arch`` with the classes, channels, resolution and output stride of ``other``."""
-    if other.classes is None and arch.classes is not None:
-        arch = arch.without_head()
-    elif other.classes is not None and arch.classes not in (None, other.classes):
-        arch = arch.with_classes(other.classes)
-    return replace(arch, channels=other.channels, resolution=other.resolution, output_stride=other.output_stride)
-
-
 # -- repositories, folders and files -------------------------------------------------------------------------------
 
 
 def _hub(of: Named, text: str) -> Offered:
-    repository = Repository.parsed(text)
-    name, config = f"hub:{text}", _one_of(repository, (CONFIG,))
-    path = _one_of(repository, FILES)
+    visit, name = Visit(Repository.parsed(text)), f"hub:{text}"
+    notes: list[str] = []
+    try:
+        config = visit.first((CONFIG,))
+    except ForbiddenError:
+        raise
+    except DownloadError:  # the cache may have the weights without it
+        config = None
+        notes.append(f"without its {CONFIG}, which is not in the cache")
+    path = visit.first(FILES)
     if path is None:
         remedy = "check its name, or set HF_TOKEN if it is not open to everybody"
         raise AbsentError("has no weights, or does not exist", where=name, allowed=", ".join(FILES), remedy=remedy)
-    said = None if config is None else read_description(config.read_bytes(), name, f"{name} {CONFIG}")
-    return _said(of, path, said, name)
-
-
-def _one_of(repository: Repository, files: tuple[str, ...]) -> Path | None:
-    """The first of these files that the repository has."""
-    for file in files:
-        with suppress(AbsentError):
-            return obtain(repository, file)
-    return None
+    said = None if config is None else _description(config, name, f"{name} {CONFIG}")
+    offer = _said(of, path, said, name)
+    return offer._replace(origin=offer.origin.noting(*visit.notes, *notes))
 
 
 def _file(of: Named, text: str) -> Offered:
@@ -144,6 +126,7 @@ def _file(of: Named, text: str) -> Offered:
         if not inside:
             raise WeightsError("holds no weights", where=str(path), allowed=f"a file, or a folder with {FILES[0]}")
         return _said(of, inside[0], _beside(inside[0], name), name)
+    readable(path)
     weight = _recognised(path)
     if weight is not None and verified(path, weight.sha256):
         note = f"recognised as {weight.model} {weight.name}"
@@ -171,7 +154,15 @@ def _ordered(of: Named, text: str) -> Offered:
 
 def _beside(path: Path, name: str) -> Described | None:
     config = path.with_name(CONFIG)
-    return read_description(config.read_bytes(), name, str(config)) if config.is_file() else None
+    return _description(config, name, str(config)) if config.is_file() else None
+
+
+def _description(config: Path, name: str, where: str) -> Described | None:
+    try:
+        raw = config.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror}", where=where) from None
+    return read_description(raw, name, where)
 
 
 def _recognised(path: Path) -> Weight | None:

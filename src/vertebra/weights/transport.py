@@ -27,16 +27,29 @@ UNREACHABLE = (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """``tries`` without a new byte before giving up, ``seconds`` without one before a try counts as failed, and the
-    first ``pause`` between tries in seconds, which doubles.
+    """How long a server is waited for.
+
+    ``tries`` without a new byte before giving up, ``seconds`` without one before a try counts as failed, the first
+    ``pause`` between tries in seconds, which doubles, and the seconds that ``connecting`` to one address may take.
     """
 
     tries: int = 5
     seconds: float = 30.0
     pause: float = 1.0
+    connecting: float = 5.0
 
 
 PATIENCE = Patience()
+
+
+def patient() -> Patience:
+    """For what cannot be done without."""
+    return PATIENCE
+
+
+def hurried() -> Patience:
+    """For what can be done without: one try, which may take no longer than a connection."""
+    return msgspec.structs.replace(PATIENCE, tries=1, seconds=min(PATIENCE.seconds, PATIENCE.connecting))
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +58,16 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     sha256: str = ""
     token: str | None = None
+    patience: Patience = msgspec.field(default_factory=patient)
 
     @property
     def host(self) -> str:
         """The server's name."""
         return urlsplit(self.url).netloc
+
+
+class ForbiddenError(DownloadError):
+    """A file that its server does not give to whoever asks: HTTP 401 and 403."""
 
 
 class Broken(Exception):
@@ -60,10 +78,10 @@ class Broken(Exception):
         super().__init__(reason)
 
 
-def patiently(attempt: Callable[[], T], url: str, done: Callable[[], int] = lambda: 0) -> T:
+def patiently(attempt: Callable[[], T], remote: Remote, done: Callable[[], int] = lambda: 0) -> T:
     """What ``attempt`` returns, tried again while it raises Broken; every new byte ``done`` gives it all tries anew.
 
-    Raises DownloadError after so many failures in a row.
+    Raises DownloadError after so many failures in a row as the remote's patience says.
     """
     failures, furthest = 0, done()
     while True:
@@ -72,10 +90,11 @@ def patiently(attempt: Callable[[], T], url: str, done: Callable[[], int] = lamb
         except Broken as fault:
             failures = 1 if done() > furthest else failures + 1
             furthest = max(furthest, done())
-            if failures >= PATIENCE.tries:
+            if failures >= remote.patience.tries:
+                what = f"{fault}, {failures} times in a row" if failures > 1 else str(fault)
                 remedy = "try again: what has come is kept" if done() else "try again later"
-                raise DownloadError(f"{fault}, {failures} times in a row", where=url, remedy=remedy) from None
-            pause = PATIENCE.pause * 2 ** (failures - 1) if fault.pause is None else fault.pause
+                raise DownloadError(what, where=remote.url, remedy=remedy) from None
+            pause = remote.patience.pause * 2 ** (failures - 1) if fault.pause is None else fault.pause
         time.sleep(min(pause, LONGEST_PAUSE))
 
 
@@ -94,8 +113,8 @@ def asked(
     if remote.token:
         request.add_unredirected_header("Authorization", f"Bearer {remote.token}")
     try:
-        opener = urllib.request.build_opener(*(() if method == "GET" else (_NoRedirect,)))
-        response: http.client.HTTPResponse = opener.open(request, timeout=PATIENCE.seconds)
+        opener = urllib.request.build_opener(_Plain, _Secure, *(() if method == "GET" else (_NoRedirect,)))
+        response: http.client.HTTPResponse = opener.open(request, timeout=remote.patience.seconds)
         return response
     except urllib.error.HTTPError:
         raise
@@ -104,8 +123,41 @@ def asked(
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise DownloadError(f"is not trusted: {cause.verify_message}", where=remote.url) from None
         if isinstance(error, ValueError) or (not begun and _is_absent(cause)):
-            raise OfflineError(f"{remote.host or remote.url} cannot be reached: {reason(error)}") from None
-        raise Broken(f"no answer: {reason(error)}") from None
+            raise OfflineError(f"{remote.host or remote.url} cannot be reached: {reason(error, remote)}") from None
+        raise Broken(f"no answer: {reason(error, remote)}") from None
+
+
+class Connection(http.client.HTTPConnection):
+    """One that is made within seconds or not at all; ``timeout`` is for the answers.
+
+    A network that drops what one sends is then soon told from a server that takes its time.
+    """
+
+    def connect(self) -> None:
+        """Raises OSError (EHOSTUNREACH) where nobody takes the connection in time."""
+        patience = self.timeout or PATIENCE.seconds
+        self.timeout = min(patience, PATIENCE.connecting)
+        try:
+            super().connect()
+        except TimeoutError:
+            raise OSError(errno.EHOSTUNREACH, f"no connection within {self.timeout:g} s") from None
+        finally:
+            self.timeout = patience
+        self.sock.settimeout(patience)
+
+
+class SecureConnection(http.client.HTTPSConnection, Connection):
+    """The same under TLS, whose greeting comes after the connection and has the time of an answer."""
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(Connection, req)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(SecureConnection, req)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -136,7 +188,7 @@ def refused(remote: Remote, error: urllib.error.HTTPError) -> NoReturn:
         )
     if error.code in (401, 403):
         remedy = "set HF_TOKEN to a token that may read it" if not remote.token else "the token may not read it"
-        raise DownloadError(f"is not given to everybody (HTTP {error.code})", where=remote.url, remedy=remedy)
+        raise ForbiddenError(f"is not given to everybody (HTTP {error.code})", where=remote.url, remedy=remedy)
     if error.code in (404, 410):
         raise AbsentError(f"is not there (HTTP {error.code})", where=remote.url, remedy="check its name")
     raise DownloadError(f"answered {error.code} {error.reason}", where=remote.url)
@@ -146,9 +198,9 @@ def _is_absent(cause: object) -> bool:
     return isinstance(cause, socket.gaierror) or (isinstance(cause, OSError) and cause.errno in UNREACHABLE)
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, remote: Remote) -> str:
     """What failed, in a few words."""
     cause = getattr(error, "reason", error)
     if isinstance(cause, TimeoutError):
-        return f"nothing came for {PATIENCE.seconds:g} s"
+        return f"nothing came for {remote.patience.seconds:g} s"
     return str(getattr(cause, "strerror", None) or cause or type(cause).__name__)

@@ -25,11 +25,47 @@ SECOND = ConvNeXtBlock(scale=None, response=GlobalResponseNorm())
 """The blocks of the two versions."""
 
 
+Ends = Callable[[int, Norm], Node]
+"""A stem of a width, or a head of a number of classes, with the network's norm."""
+
+
+def patches(width: int, norm: Norm) -> Node:
+    """One 4x4 convolution over patches that do not overlap (section 2.2)."""
+    return seq(conv=Conv(width, 4, 4, padding=0, bias=True), norm=norm)
+
+
+def overlapping(middle: int) -> Ends:
+    """Two strided 3x3 convolutions in the place of the patches, the first of ``middle`` channels (timm's ``_ols``)."""
+    return lambda width, norm: seq(conv1=Conv(middle, 3, 2, bias=True), conv2=Conv(width, 3, 2, bias=True), norm=norm)
+
+
+def pooled(classes: int, norm: Norm) -> Node:
+    """The mean over positions, a norm, the classifier."""
+    return seq(pool=GlobalPool(), norm=norm, fc=Linear(classes))
+
+
+def norm_first(classes: int, norm: Norm) -> Node:
+    """The last norm before the pooling, not after it (timm's ``_hnf``)."""
+    return seq(norm=norm, pool=GlobalPool(), fc=Linear(classes))
+
+
+def with_hidden(hidden: int) -> Ends:
+    """A hidden layer before the classifier (timm's ``_mlp``, of the CLIP networks)."""
+
+    def head(classes: int, norm: Norm) -> Node:
+        mlp = seq(hidden=Linear(hidden), act=Act("gelu"))
+        return seq(pool=GlobalPool(), norm=norm, mlp=mlp, fc=Linear(classes))
+
+    return head
+
+
 def convnext(
     depths: Sequence[int],
     widths: Sequence[int],
     block: ConvNeXtBlock = FIRST,
     *,
+    stem: Ends = patches,
+    head: Ends = pooled,
     classes: int = 1000,
     resolution: int = 224,
     name: str = "convnext",
@@ -44,34 +80,12 @@ def convnext(
     entries = [seq(norm=norm, conv=Conv(width, 2, 2, padding=0, bias=True)) for width in widths[1:]]
     return Architecture(
         name=name,
-        stem=seq(conv=Conv(widths[0], 4, 4, padding=0, bias=True), norm=norm),
+        stem=stem(widths[0], norm),
         stages=tuple(Stage(block, depth, entry) for depth, entry in zip(depths, (None, *entries), strict=True)),
-        head=seq(pool=GlobalPool(), norm=norm, fc=Linear(classes)),
+        head=head(classes, norm),
         resolution=resolution,
         initialisation=Initialisation(conv="truncated_normal", linear="truncated_normal"),
     )
-
-
-def overlapping_stem(middle: int, width: int, norm: Norm = FIRST.norm) -> Node:
-    """Two strided 3x3 convolutions in the place of one 4x4 patch (timm's ``_ols``)."""
-    return seq(conv1=Conv(middle, 3, 2, bias=True), conv2=Conv(width, 3, 2, bias=True), norm=norm)
-
-
-def _overlapping(depths: Sequence[int], widths: Sequence[int], middle: int, name: str) -> Architecture:
-    return replace(convnext(depths, widths, name=name), stem=overlapping_stem(middle, widths[0]))
-
-
-def _norm_first(depths: Sequence[int], widths: Sequence[int], name: str) -> Architecture:
-    """The last norm before the pooling, not after it (timm's ``_hnf``)."""
-    head = seq(norm=FIRST.norm, pool=GlobalPool(), fc=Linear(1000))
-    return replace(convnext(depths, widths, name=name), head=head)
-
-
-def _hidden_head(depths: Sequence[int], widths: Sequence[int], hidden: int, name: str) -> Architecture:
-    """Two fully connected layers at the end (timm's ``_mlp``, of the CLIP networks)."""
-    fc = seq(hidden=Linear(hidden), act=Act("gelu"))
-    head = seq(pool=GlobalPool(), norm=FIRST.norm, mlp=fc, fc=Linear(1000))
-    return replace(convnext(depths, widths, name=name, resolution=256), head=head)
 
 
 _TIMM_BLOCK = "stages.{s}.blocks.{b}"
@@ -179,7 +193,7 @@ def _entry(size: str, top1: float, source: str) -> Entry:
 
 def _overlapping_entry(size: str, middle: int, top1: float, weights: str) -> Entry:
     name = f"convnext_{size}_ols"
-    make = partial(_overlapping, *SIZES[size], middle, name)
+    make = partial(convnext, *SIZES[size], stem=overlapping(middle), name=name)
     accuracy = Accuracy(top1, 224, f"timm {weights} weights")
     return Entry(name, make, accuracy, "two overlapping convolutions as its stem", timm=Peer(name, TIMM))
 
@@ -192,6 +206,9 @@ _XXLARGE = partial(
     name="convnext_xxlarge",
 )
 
+_NORM_FIRST = partial(convnext, *SIZES["tiny"], head=norm_first, name="convnext_tiny_hnf")
+_LARGE_MLP = partial(convnext, *SIZES["large"], head=with_hidden(1536), resolution=256, name="convnext_large_mlp")
+
 # name, how it is made, keys, top-1 in percent, px, timm's weights, how it differs from the paper's
 OTHERS: tuple[tuple[str, Callable[[], Architecture], KeyMap, float, int, str, str], ...] = (
     (
@@ -199,11 +216,11 @@ OTHERS: tuple[tuple[str, Callable[[], Architecture], KeyMap, float, int, str, st
         "norm epsilon 1e-5 throughout",
     ),
     (
-        "convnext_tiny_hnf", partial(_norm_first, *SIZES["tiny"], "convnext_tiny_hnf"), TIMM_NORM_FIRST, 82.23, 224,
+        "convnext_tiny_hnf", _NORM_FIRST, TIMM_NORM_FIRST, 82.23, 224,
         "a2h_in1k weights", "the last norm stands before the pooling",
     ),
     (
-        "convnext_large_mlp", partial(_hidden_head, *SIZES["large"], 1536, "convnext_large_mlp"), TIMM, 87.344, 256,
+        "convnext_large_mlp", _LARGE_MLP, TIMM, 87.344, 256,
         "clip_laion2b_augreg_ft_in1k weights, pretrained on LAION-2B", "a hidden layer before the classifier",
     ),
 )  # fmt: skip

@@ -19,15 +19,28 @@ class Accuracy(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """Figures of a paper for a network that neither torchvision nor timm has.
+    """Figures of a paper for a network that neither torchvision nor timm has, as the paper prints them.
 
-    ``params`` and ``macs`` are as the paper prints them, so ours must round to them: ``digits`` significant ones.
+    Ours must be as near as ``within``: by half of the last digit that is printed, or as the entry says why not.
     """
 
     source: str
     params: float | None = None
     macs: float | None = None
     digits: int = 2
+    """Significant digits that are printed."""
+    within: float | None = None
+    """A relative tolerance, where the paper's figure is not a count of this very network."""
+
+    def holds(self, params: int, macs: int) -> bool:
+        """Whether a count is as near to every figure here as it must be."""
+        pairs = [(self.params, params), (self.macs, macs)]
+        return all(self._near(printed, own) for printed, own in pairs if printed is not None)
+
+    def _near(self, printed: float, own: int) -> bool:
+        if self.within is not None:
+            return abs(own - printed) <= self.within * printed
+        return float(f"{own:.{self.digits - 1}e}") == float(f"{printed:.{self.digits - 1}e}")
 
 
 class Peer(msgspec.Struct, frozen=True):

@@ -1,8 +1,8 @@
 """ResNet (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385).
 
 Rows: table 1; the 200 layers are those of their next paper (Identity Mappings in Deep Residual Networks, table 5), with
-the blocks of the first.  The stride of a bottleneck is on its 3x3 convolution, as in torchvision and in the authors'
-later code (v1.5); the paper has it on the first 1x1.
+the blocks of the first.  The stride of a bottleneck is on its 3x3 convolution (v1.5), as in torchvision and in
+Gross and Wilber's fb.resnet.torch; the paper has it on the first 1x1.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ Maker = Callable[[int, int], Node]
 
 
 def _basic(groups: int, base_width: int, attention: SqueezeExcite | None, shortcut: Shortcut) -> Maker:
+    if base_width != 64:
+        raise ArchitectureError(
+            f"a base width of {brief(base_width)} for basic blocks", where="resnet", allowed="64, or block='bottleneck'"
+        )
     return lambda width, stride: BasicResidual(width, stride, groups, attention, shortcut)
 
 
@@ -68,7 +72,8 @@ def resnet(
 
     ``widths`` are those of the paper's table before the bottleneck's expansion of 4.  ``groups`` and ``base_width``
     give ResNeXt, ``attention`` SENet; ``stem`` makes the stem of the first width.  Raises ArchitectureError for an
-    unknown block, for widths that are not as many as depths, and for numbers out of range.
+    unknown block, for widths that are not as many as depths, and for numbers out of range, a ``base_width`` of basic
+    blocks among them.
     """
     if not isinstance(block, str) or block not in KINDS:
         raise ArchitectureError(f"unknown block {brief(block)}", where="resnet", allowed=", ".join(KINDS))

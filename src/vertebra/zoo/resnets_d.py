@@ -1,8 +1,8 @@
 """ResNet-D (He, Zhang, Zhang, Zhang, Xie and Li, "Bag of Tricks for Image Classification with Convolutional Neural
 Networks", CVPR 2019, arXiv:1812.01187).
 
-Figure 2: the stem is three 3x3 convolutions instead of one of 7x7 (c), and a shortcut that halves its map averages
-before it projects, so that no value is skipped (d).  The paper has the 50 layers; timm applies it to the others.
+Figure 2: the stem is three 3x3 convolutions instead of one of 7x7 (b), and a shortcut that halves its map averages
+before it projects, so that no value is skipped (c).  The paper has the 50 layers; timm applies it to the others.
 """
 
 from __future__ import annotations

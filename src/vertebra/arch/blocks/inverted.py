@@ -7,7 +7,7 @@ from vertebra.arch.blocks.squeeze import SqueezeExcite
 from vertebra.arch.combinators import Seq, add
 from vertebra.arch.node import Block, Node
 from vertebra.arch.primitives import Act, Identity, Norm, Padding
-from vertebra.arch.record import Channels, Positive, Ratio
+from vertebra.arch.record import Channels, Positive, Ratio, replace
 from vertebra.arch.rounding import round_channels
 
 
@@ -63,11 +63,15 @@ class MBConv(Block, frozen=True):
     attention: SqueezeExcite | None = None
     padding: Padding = "half"
 
+    @property
+    def usual(self) -> SqueezeExcite:
+        """The make of its attention where none is given: 1x1 convolutions with bias, and the block's activation."""
+        return SqueezeExcite(layer="conv", act=self.act)
+
     def layers(self, channels: int) -> Node:
         hidden = round_channels(channels * self.expansion)
         narrow = max(1, int(channels * self.squeeze))
-        own = SqueezeExcite(squeeze=narrow, layer="conv", act=self.act)
-        return _inverted(self, channels, hidden, self.attention or own)
+        return _inverted(self, channels, hidden, self.attention or replace(self.usual, squeeze=narrow))
 
 
 class FusedMBConv(Block, frozen=True):
