@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from tests import peers
 from tests.nn.helpers import images, randomised
-from vertebra.arch.primitives import AdaptivePool, GlobalResponseNorm, LocalResponseNorm, Pool
+from vertebra.arch.primitives import AdaptivePool, Conv, GlobalResponseNorm, LocalResponseNorm, Pool
 from vertebra.errors import ShapeError
 from vertebra.nn import build
 
@@ -79,3 +82,25 @@ def test_an_average_over_dilated_windows(method, padding):
 def test_maps_alone(node):
     with pytest.raises(ShapeError, match=r"expected a map \(C, H, W\), got \(4,\)"):
         node.output((4,))
+
+
+STRIDED = """
+import torch
+from vertebra.arch import Conv
+from vertebra.nn import build
+net = build(Conv(8, 1, 2), channels=4).train()
+for batch in (64, 61, 19):
+    for side in (32, 31, 16, 15, 8):
+        x = torch.randn(batch, 4, side, side).contiguous(memory_format=torch.channels_last)
+        net(x).sum().backward()
+print("trained")
+"""
+
+
+def test_strided_1x1_convolutions_of_few_channels_train() -> None:
+    """torch 2.13's own end the process here (on CPUs with AVX-512); the values are the same."""
+    done = subprocess.run([sys.executable, "-c", STRIDED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["trained"]), done.stderr
+    net = build(Conv(8, 1, (2, 3)), channels=4)
+    x = images(2, 4, 9, 11)
+    torch.testing.assert_close(net(x), torch.nn.functional.conv2d(x, net.weight, stride=(2, 3)))

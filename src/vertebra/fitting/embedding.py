@@ -30,7 +30,7 @@ from vertebra.fitting.offers import Offer
 from vertebra.fitting.pretrained import fingerprint, remarks
 from vertebra.nn import embeddings
 from vertebra.train.device import device_named, use_own_cores
-from vertebra.train.memory import keep_freed_memory, keep_kernels
+from vertebra.train.memory import keep_freed_memory
 from vertebra.weights.load import load
 from vertebra.zoo.registry import architecture
 
@@ -93,7 +93,6 @@ def embed(
     samples = dataset.samples
     use_own_cores()
     keep_freed_memory()
-    keep_kernels()
     ready = model_of(model, weights, resolution)
     for line in ready.remarks:
         watcher.say(f"note: {line}")

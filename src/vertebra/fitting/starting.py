@@ -14,7 +14,7 @@ from vertebra.fitting.looking import look
 from vertebra.fitting.run_folder import Request, RunFolder, study_began
 from vertebra.fitting.steps import Stopwatch
 from vertebra.train.device import use_own_cores
-from vertebra.train.memory import keep_freed_memory, keep_kernels
+from vertebra.train.memory import keep_freed_memory
 
 
 @contextmanager
@@ -29,7 +29,6 @@ def job(request: Request, out: Path, *, force: bool, resume: bool, watcher: Watc
         study_began(folder.out.parent)
         use_own_cores()
         keep_freed_memory()
-        keep_kernels()
         with watch.step("looking at the data"):
             seen = look(request.data, seed=request.seed, skip_bad=request.skip_bad, watcher=watcher)
         yield Job(seen, folder, watch, watcher)

@@ -127,6 +127,10 @@ class ComposedPointwiseConv2d(Composite, layers.PointwiseConv2d):
     """A composite whose nameless child is a 1x1 convolution with a bias."""
 
 
+class ComposedSubsamplingConv2d(Composite, layers.SubsamplingConv2d):
+    """A composite whose nameless child is a strided 1x1 convolution."""
+
+
 class ComposedSameConv2d(Composite, layers.SameConv2d):
     """A composite whose nameless child is a convolution padded as ``SAME``."""
 
@@ -164,6 +168,7 @@ COMPOSED: dict[type[nn.Module], type[Composite]] = {
     for cls in (
         ComposedConv2d,
         ComposedPointwiseConv2d,
+        ComposedSubsamplingConv2d,
         ComposedSameConv2d,
         ComposedLinear,
         ComposedBatchNorm2d,

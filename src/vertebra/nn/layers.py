@@ -60,6 +60,17 @@ class PointwiseConv2d(nn.Conv2d):
         return pointwise(x, self.weight, self.bias)
 
 
+class SubsamplingConv2d(nn.Conv2d):
+    """A strided 1x1 convolution, as a convolution of the rows and columns that it keeps.
+
+    torch's own, on channels_last maps of few channels in float32, writes where it must not: its kernel's gradient
+    (oneDNN's ``jit_avx512_common_1x1_convolution_bwd_weights`` in torch 2.13) ends the process.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x[:, :, :: self.stride[0], :: self.stride[1]], self.weight, self.bias)
+
+
 @torch.fx.wrap  # a tracer cannot follow a branch on the layout
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The 1x1 convolution by the way that suits the layout of ``x``."""

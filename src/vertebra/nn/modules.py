@@ -71,8 +71,11 @@ def _conv(node: Conv, shape: Shape) -> nn.Module:
 def _conv_class(node: Conv, padding: tuple[int, int] | None) -> type[nn.Conv2d]:
     if padding is None:
         return layers.SameConv2d
-    pointwise = pair(node.kernel) == pair(node.stride) == (1, 1) and padding == (0, 0) and node.groups == 1
-    return layers.PointwiseConv2d if pointwise and node.bias else nn.Conv2d
+    if pair(node.kernel) != (1, 1) or padding != (0, 0) or node.groups != 1:
+        return nn.Conv2d
+    if pair(node.stride) != (1, 1):
+        return layers.SubsamplingConv2d
+    return layers.PointwiseConv2d if node.bias else nn.Conv2d
 
 
 def _fixed_padding(node: Conv) -> tuple[int, int] | None:
