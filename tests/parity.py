@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from tests.peers import timm, torchvision
 from vertebra.arch.architecture import Architecture
+from vertebra.arch.expansion import declared
 from vertebra.arch.record import replace
 from vertebra.costs import cost
 from vertebra.nn import build
 from vertebra.zoo import entry
-from vertebra.zoo.keys import tensors as declared
 from vertebra.zoo.registry import variant
 
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -69,7 +69,7 @@ def randomised(arch: Architecture, seed: int = 0) -> Tensors:
     generator = torch.Generator().manual_seed(seed)
     normal, uniform = torch.randn(POOL, generator=generator), torch.rand(POOL, generator=generator) + 0.5
     values: Tensors = {}
-    for index, (name, weight) in enumerate(declared(arch)):
+    for index, (name, weight) in enumerate(declared(arch.layers())):
         if weight.role == "counter":
             continue
         if weight.role == "kernel":

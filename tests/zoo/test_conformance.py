@@ -10,10 +10,10 @@ import torch
 from tests.parity import counted, names_of, ours, peer_of
 from tests.peers import timm
 from tests.selection import EVERY, GOLDEN, PEERS
+from vertebra.arch.expansion import declared
 from vertebra.costs import cost
 from vertebra.weights.recognition import reshaped
 from vertebra.zoo import architecture, entry
-from vertebra.zoo.keys import tensors as declared
 
 # The convolutional classifiers of torchvision 0.28.0.
 _TORCHVISION = """
@@ -88,7 +88,7 @@ def test_every_name_and_shape_is_the_peers(name, source):
     state, keys = peer_of(name, source).state_dict(), names_of(arch, name, source)
     assert set(counted(keys.values())) == set(counted(state))
     assert len(set(keys.values())) == len(keys)
-    for key, weight in declared(arch):
+    for key, weight in declared(arch.layers()):
         theirs = state.get(keys[key], torch.zeros(()))
         assert reshaped(theirs, weight.shape) is not None, f"{keys[key]} is {tuple(theirs.shape)} for {key}"
 

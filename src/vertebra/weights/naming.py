@@ -11,14 +11,13 @@ import msgspec
 from torch import Tensor
 
 from vertebra.arch.architecture import TOP, Architecture
-from vertebra.arch.expansion import joined
+from vertebra.arch.expansion import declared, joined
 from vertebra.arch.node import Weight
 from vertebra.arch.primitives import Linear
 from vertebra.errors import ArchitectureError, TransformError, UnknownNameError
 from vertebra.weights.variants import like
 from vertebra.zoo.entry import Entry
 from vertebra.zoo.keys import KeyMap
-from vertebra.zoo.keys import tensors as declared
 from vertebra.zoo.registry import entry
 
 OURS = "ours"
@@ -79,7 +78,7 @@ def _entry(name: str) -> Entry | None:
 @lru_cache(maxsize=64)
 def weights_of(arch: Architecture) -> Mapping[str, Weight]:
     """The declaration of each tensor by its name, in order of execution."""
-    return MappingProxyType(dict(declared(arch)))
+    return MappingProxyType(dict(declared(arch.layers())))
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,6 @@ import msgspec
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.expansion import joined
-from vertebra.arch.node import Weight
 from vertebra.errors import ArchitectureError
 
 Rule = tuple[str, str]
@@ -70,13 +69,6 @@ def _value(expression: str, known: Mapping[str, int]) -> int:
         factor, name, number = found.groups()
         total += int(number) if number else int(factor or 1) * known[name]
     return total
-
-
-def tensors(arch: Architecture) -> Iterator[tuple[str, Weight]]:
-    """The name and the declaration of each tensor of the network, in order of execution."""
-    for layer in arch.layers():
-        for weight in layer.node.weights(layer.enters):
-            yield joined(layer.path, weight.name), weight
 
 
 def _numbered(arch: Architecture) -> Iterator[tuple[str, dict[str, int]]]:
