@@ -1,4 +1,5 @@
-"""Writes the generated part of this folder: the pages on the zoo and on the lessons' table, and the drawings of blocks.
+"""Writes the generated part of this folder: the pages on the zoo, on scaling and on the lessons' table, and the
+drawings of blocks.
 
 ``make docs`` runs it; a test holds that what stands here is what it would write.
 """
@@ -8,15 +9,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vertebra.report.files import write_whole
+from vertebra.bundle.files import write_whole
 from vertebra.report.lesson_table import lesson_table
+from vertebra.report.scaling_page import scaling_page
 from vertebra.report.zoo_page import PICTURES, pictures, zoo_page
+
+SEARCH = Path(__file__).with_name("_scaling_search.md")
+"""The section of scaling.md on the search for coefficients, as it was run."""
 
 
 def generated() -> dict[str, str]:
     """The content of each file by its path in this folder."""
     drawings = {f"{PICTURES}/{name}": svg for name, svg in pictures().items()}
-    return {"zoo.md": zoo_page(), "lesson-table.md": lesson_table(), **drawings}
+    search = SEARCH.read_text(encoding="utf-8") if SEARCH.exists() else ""
+    pages = {"zoo.md": zoo_page(), "lesson-table.md": lesson_table(), "scaling.md": scaling_page(search)}
+    return pages | drawings
 
 
 def main(folder: Path) -> None:

@@ -192,15 +192,19 @@ def _statistics(net: nn.Module, leaves: Mapping[str, Tensor]) -> Tensors:
 
 
 def reduced(name: str, source: str) -> Pairing:
-    """Both networks with one block in each stage: for those too large to be held twice."""
+    """Both networks with at most two blocks in each stage: for those too large to be held twice.
+
+    Two, so that the numbers of blocks, and what a first block has and the others have not, are compared too.
+    """
     arch = ours(name, source)
-    arch = replace(arch, stages=tuple(replace(stage, depth=1) for stage in arch.stages))
+    arch = replace(arch, stages=tuple(replace(stage, depth=min(stage.depth, 2)) for stage in arch.stages))
+    layers = tuple(stage.depth for stage in arch.stages)
     if source == "timm":
         depths = "depths" if name.startswith("convnext") else "layers"
-        return Pairing(name, source, peer_of(name, source, **{depths: (1,) * len(arch.stages)}), arch)
+        return Pairing(name, source, peer_of(name, source, **{depths: layers}), arch)
     widths = [part.width for part in cost(arch).parts if part.part.startswith("stages")]
     setting = torchvision().models.convnext.CNBlockConfig
-    blocks = [setting(width, after, 1) for width, after in zip(widths, [*widths[1:], None], strict=True)]
+    blocks = [setting(*three) for three in zip(widths, [*widths[1:], None], layers, strict=True)]
     with torch.device("meta"):
         peer = torchvision().models.convnext.ConvNeXt(blocks).eval()
     return Pairing(name, source, peer, arch)

@@ -17,6 +17,7 @@ _HOME = {
     "architecture": "vertebra.zoo.registry",
     "build": "vertebra.nn",
     "cost": "vertebra.costs.count",
+    "difference": "vertebra.costs.difference",
     "embed": "vertebra.fitting.embedding",
     "embeddings": "vertebra.nn",
     "features": "vertebra.nn",
@@ -24,9 +25,11 @@ _HOME = {
     "from_pretrained": "vertebra.weights.pretrained",
     "load": "vertebra.weights.load",
     "load_bundle": "vertebra.bundle.bundle",
+    "measure": "vertebra.latency.measure",
     "push_to_hub": "vertebra.weights.pretrained",
     "save": "vertebra.weights.save",
     "save_pretrained": "vertebra.weights.pretrained",
+    "search_coefficients": "vertebra.fitting.scale_search",
 }
 _PACKAGES = (
     "arch",
@@ -36,9 +39,11 @@ _PACKAGES = (
     "engines",
     "errors",
     "fitting",
+    "latency",
     "nn",
     "onnx",
     "report",
+    "scale",
     "train",
     "weights",
     "zoo",
@@ -54,9 +59,12 @@ if TYPE_CHECKING:
     from vertebra.bundle.bundle import Bundle as Bundle
     from vertebra.bundle.bundle import load_bundle as load_bundle
     from vertebra.costs.count import cost as cost
+    from vertebra.costs.difference import difference as difference
     from vertebra.errors import VertebraError as VertebraError
     from vertebra.fitting.embedding import embed as embed
     from vertebra.fitting.fit import fit as fit
+    from vertebra.fitting.scale_search import search_coefficients as search_coefficients
+    from vertebra.latency.measure import measure as measure
     from vertebra.nn import build as build
     from vertebra.nn import embeddings as embeddings
     from vertebra.nn import features as features

@@ -6,6 +6,14 @@ The command line prints that line and exits with code 2.  This module imports no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+
+def some(names: Sequence[str], shown: int = 3) -> str:
+    """The first of the names, and how many more there are: how an error lists them."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
 
 class VertebraError(Exception):
     """The root of vertebra's errors.
@@ -95,6 +103,10 @@ class OfflineError(DownloadError):
 
 class EngineError(VertebraError):
     """An inference engine that cannot load or run an artifact."""
+
+
+class ProfileError(VertebraError):
+    """A device profile, or its database, that cannot be used: of another device or engine, corrupt, or newer."""
 
 
 class OutputError(VertebraError):

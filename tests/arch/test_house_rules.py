@@ -65,6 +65,7 @@ def test_no_fold_misses_a_kind():
     assert {
         "vertebra.costs.rules.MACS",
         "vertebra.costs.rules.ACTIVATIONS",
+        "vertebra.costs.operations.OPERATIONS",
         "vertebra.nn.modules.MODULES",
         "vertebra.nn.modules.OPERATIONS",
         "vertebra.onnx.rules.PRIMITIVES",

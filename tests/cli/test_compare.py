@@ -62,7 +62,7 @@ def test_files_and_an_architecture_of_the_users_own(said, tmp_path: Path):
     [
         (["nothing*"], "no architecture fits 'nothing*'; see `vertebra list`"),
         (["resnet51"], "unknown architecture 'resnet51' (allowed: resnet50, "),
-        (["resnet18", "--plot", "c.png"], "a plot in 'c.png' (allowed: a name that ends in .svg)"),
+        (["resnet18", "--plot", "c.gif"], "a plot in 'c.gif' (allowed: a name that ends in .svg, .png, .pdf)"),
         ([], "Missing argument 'NAMES...'"),
         (["missing.json"], "missing.json: "),
     ],

@@ -41,7 +41,7 @@ def test_list_has_every_name(said) -> None:
 
 def test_cost_at_a_resolution(said) -> None:
     """torchvision 0.28's efficientnet_b0: parameters, and torch's flop counter / 2 at 224 px."""
-    found = json.loads(said("cost", "efficientnet_b0", "--resolution", "224", "--json", "--layers"))
+    found = json.loads(said("cost", "efficientnet_b0", "--resolution", "224", "--json", "--per", "layer"))
     assert (found["params"], found["macs"], found["resolution"]) == (5_288_548, 385_814_752, 224)
     for key in ("params", "macs", "activations"):
         assert sum(stage[key] for stage in found["stages"]) == found[key]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vertebra.costs.budget import Budgets, parse_budgets
+from vertebra.costs.budget import QUANTITIES, Budgets, parse_budgets, parse_quantity, parse_range
 from vertebra.errors import BudgetError
 
 
@@ -37,3 +39,57 @@ def test_any_text_is_a_budget_or_the_typed_error(text: str) -> None:
     except BudgetError:
         return
     assert found.bytes is not None and found.bytes >= 0
+
+
+def test_memory_and_activations() -> None:
+    assert parse_budgets(memory="200MB") == Budgets(memory_bytes=200_000_000)
+    assert parse_budgets(memory="1GiB").said() == ("at most 1,073,741,824 bytes of memory",)
+    assert parse_quantity("activations", "5M") == 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "least", "most"),
+    [
+        ("latency", "1ms..50ms", 1, 50),
+        ("latency", " 500us .. 0.05s ", 0.5, 50),
+        ("latency", "..50ms", 0, 50),
+        ("latency", "1ms..", 1, math.inf),
+        ("latency", "50ms", 0, 50),
+        ("latency", 50, 0, 50),
+        ("params", "1M..5M", 1e6, 5e6),
+        ("macs", ".5G..1.5G", 5e8, 1.5e9),
+        ("memory", "1MB..1MB", 1e6, 1e6),
+    ],
+)
+def test_ranges(name: str, text: str | float, least: float, most: float) -> None:
+    found = parse_range(name, text)
+    assert (found.least, found.most) == (pytest.approx(least), pytest.approx(most))
+    assert least in found and (most + 1 not in found or most == math.inf)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("latency", "50ms..1ms", "--latency: '50ms..1ms' holds nothing; write the smaller first: 1ms..50ms"),
+        ("latency", "1..50ms", "--latency: '1' is not understood (allowed: 5ms, 0.01s, 800us)"),
+        ("latency", "1ms..5 sec", "--latency: '5 sec' is not understood (allowed: 5ms, 0.01s, 800us)"),
+        ("latency", "..", "--latency: '..' is not understood (allowed: 5ms, 0.01s, 800us)"),
+        ("latency", "-1ms..5ms", "--latency: '-1ms' is not understood (allowed: 5ms, 0.01s, 800us)"),
+        ("latency", "1ms..2ms..3ms", "--latency: '2ms..3ms' is not understood (allowed: 5ms, 0.01s, 800us)"),
+        ("macs", "0..1M", "--macs: '0' is no budget (allowed: a number above 0)"),
+    ],
+)
+def test_ranges_that_make_no_sense(name: str, text: str, said: str) -> None:
+    with pytest.raises(BudgetError) as caught:
+        parse_range(name, text)
+    assert str(caught.value) == said
+
+
+@given(st.sampled_from(sorted(QUANTITIES)), st.text(alphabet="0123456789.eEmskMGBib -µ", max_size=14))
+def test_any_text_is_a_range_or_the_typed_error(name: str, text: str) -> None:
+    try:
+        found = parse_range(name, text)
+    except BudgetError as error:
+        assert "\n" not in str(error)
+    else:
+        assert 0 <= found.least <= found.most and found.most > 0

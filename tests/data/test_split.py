@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vertebra.data.archive import MemorySource
 from vertebra.data.sources import Dataset, Sample
-from vertebra.data.split import split
+from vertebra.data.split import split, thinned
 from vertebra.errors import DataError
 
 
@@ -133,3 +133,26 @@ def test_fractions_without_sense(arguments, where):
     with pytest.raises(DataError) as caught:
         split(dataset({"train": {"a": 9, "b": 9}}), **{"seed": 0, **arguments})
     assert str(caught.value).startswith(where + ": ")
+
+
+def test_thinned_keeps_the_shares_and_the_other_parts():
+    data = dataset({"train": {"a": 100, "b": 20, "c": 3}, "test": {"a": 7}})
+    few = thinned(data, 41, seed=0)
+    # 41 of 123 is a third: 33 1/3, 6 2/3 and 1; what rounding down leaves goes to the largest remainder
+    assert counts(few) == {"train": [33, 7, 1], "test": [7, 0, 0]}
+    assert set(few.parts["train"]) < set(data.parts["train"])
+    assert thinned(data, 41, seed=0) == few != thinned(data, 41, seed=1)
+    assert thinned(data, 123, seed=0) == thinned(data, 10_000, seed=0) == data
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=8), st.integers(2, 300))
+def test_thinned_is_exact_and_loses_no_class(sizes, images):
+    data = dataset({"train": {f"c{label}": count for label, count in enumerate(sizes)}})
+    if images < len(sizes):
+        with pytest.raises(DataError, match=f"allowed: an integer from {len(sizes)}, one of each class"):
+            thinned(data, images, seed=0)
+        return
+    kept = counts(thinned(data, images, seed=0))["train"]
+    assert sum(kept) == min(images, sum(sizes))
+    assert all(1 <= one <= size for one, size in zip(kept, sizes, strict=True))

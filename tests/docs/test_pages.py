@@ -11,6 +11,8 @@ import pytest
 
 from vertebra.costs import cost
 from vertebra.report.lesson_table import ROWS, lesson_table, with_element_wise_work
+from vertebra.report.scaling_page import members as scaling_members
+from vertebra.scale import Compound
 from vertebra.zoo import architecture, families, names
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -25,7 +27,10 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_the_published_pages_are_current(generated):
-    published = [DOCS / "zoo.md", DOCS / "lesson-table.md", *(DOCS / "images" / "blocks").glob("*.svg")]
+    published = [
+        *(DOCS / f"{name}.md" for name in ("zoo", "lesson-table", "scaling")),
+        *(DOCS / "images" / "blocks").glob("*.svg"),
+    ]
     assert {str(path.relative_to(DOCS)) for path in published} == set(generated), "run `make docs`"
     for path in published:
         assert path.read_text() == generated[str(path.relative_to(DOCS))], f"{path.name}: run `make docs`"
@@ -82,3 +87,27 @@ def test_the_lesson_page_is_filled():
     assert page.count("\n## ") == len(ROWS) == 8
     for figure in ("724.4 million", "11.51 billion", "11.58 billion", "37.75 billion", "5.17 billion", "60,965,224"):
         assert figure in page
+
+
+def test_what_the_scaling_page_claims(generated):
+    """Tan and Le 2019, table 2, for the published ones: 7.8, 9.2, 12, 19, 30, 43 and 66 million parameters."""
+    found = scaling_members()
+    page = generated["scaling.md"]
+    assert [one.title for one in found] == [f"B{number}" for number in range(1, 8)]
+    assert all(page.count(f"\n| {one.title} |") == 2 for one in found)
+    for one, params in zip(found, (7.8, 9.2, 12, 19, 30, 43, 66), strict=True):
+        assert cost(one.arch).params / 1e6 == pytest.approx(params, rel=0.03)
+        assert one.rule.cost.macs <= cost(one.arch).macs
+    by_rule = [one.rule for one in found if one.title >= "B4"]
+    assert all(rule.depth > one.depth for rule, one in zip(by_rule, found[3:], strict=True))
+    assert all(rule.resolution < one.resolution for rule, one in zip(by_rule, found[3:], strict=True))
+    assert all(one.phi_of_depth < min(one.phi_of_width, one.phi_of_resolution) for one in found[2:])
+    assert all(one.resolution % 4 == 0 for one in found)
+    assert "{{" not in page and "None" not in page
+
+
+def test_phi_1_is_b2_at_258_px(generated):
+    one, b2 = Compound().of(architecture("efficientnet_b0"), 1), architecture("efficientnet_b2")
+    assert [(stage.depth, stage.block.out) for stage in one.stages] == [(s.depth, s.block.out) for s in b2.stages]
+    assert (one.resolution, b2.resolution) == (258, 260)
+    assert "at 258 px instead of 260" in generated["scaling.md"]

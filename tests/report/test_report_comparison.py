@@ -7,12 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PIL import Image, ImageColor
 
 from vertebra.arch import Architecture, ConvNormAct, Stage
 from vertebra.errors import MissingExtraError, OutputError, UnknownNameError, UsageError
 from vertebra.report.comparison import HEAD, Row, cells, compare, field, ideas, with_frontier
 from vertebra.report.comparison_page import page, write
-from vertebra.report.comparison_plot import scatter
+from vertebra.report.comparison_plot import plot_of, scatter
+from vertebra.report.picture import file_of
+from vertebra.report.svg import LIGHT, PALETTE
 from vertebra.zoo import entry, names
 
 
@@ -128,8 +131,8 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path):
     with pytest.raises(OutputError, match="already exists; use --force"):
         write(rows, html, plot)
     assert html.read_text() == "mine" and not plot.exists()
-    with pytest.raises(UsageError, match=r"a plot in 'c.png' \(allowed: a name that ends in .svg\)"):
-        write(rows, tmp_path / "other.html", tmp_path / "c.png")
+    with pytest.raises(UsageError, match=r"a plot in 'c.gif' \(allowed: a name that ends in .svg, .png, .pdf\)"):
+        write(rows, tmp_path / "other.html", tmp_path / "c.gif")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.html"]
     write(rows, html, force=True)
     assert html.read_text() == page(rows)
@@ -137,7 +140,28 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path):
         write(rows, tmp_path / "nowhere" / "c.html")
 
 
+def test_the_plot_is_the_kind_of_file_that_its_name_says(tmp_path: Path):
+    """In colours, not what stands for them in a page; no text is a formula (this is a broken one); the same bytes."""
+    rows = with_frontier([*compare(["resnet18", "resnet50"]), row(r"$\frac$", 10**9, 70.0)])
+    for name in ("c.png", "c.PDF"):
+        write(rows, plot=tmp_path / name)
+        first = (tmp_path / name).read_bytes()
+        write(rows, plot=tmp_path / name, force=True)
+        assert (tmp_path / name).read_bytes() == first
+    assert (tmp_path / "c.PDF").read_bytes().startswith(b"%PDF")
+    with Image.open(tmp_path / "c.png") as image:
+        colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 24)}
+    assert not colours & {ImageColor.getrgb(one) for one in LIGHT}
+    assert {ImageColor.getrgb(one) for one in ("#ffffff", *LIGHT.values(), *PALETTE[:2])} <= colours
+
+
+def test_a_letter_that_the_font_lacks_is_no_warning(tmp_path: Path):
+    write([row("\u6f22\u5b57", 5, 70.0)], plot=tmp_path / "c.png")
+
+
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"vertebra\[train\]"):
         scatter(compare(["resnet18"]))
+    with pytest.raises(MissingExtraError, match=r"vertebra\[train\]"):
+        file_of(plot_of(compare(["resnet18"])), Path("c.png"))

@@ -166,7 +166,7 @@ class TestRefused:
     def test_unknown_source(self, path):
         with pytest.raises(UnknownNameError, match="unknown architecture 'tiny'"):
             load(tiny(), "torchvision:IMAGENET1K_V2")
-        allowed = "torchvision:TAG, timm:TAG, hub:OWNER/NAME[@REVISION], file:PATH, best, or a Path"
+        allowed = "torchvision:TAG, timm:TAG, hub:OWNER/NAME[@REVISION], file:PATH, ordered:PATH, best, or a Path"
         for source in ("http:x", "file:", "resnet50", ""):
             with pytest.raises(WeightsError) as caught:
                 load(tiny(), source)

@@ -18,7 +18,7 @@ from tests.selection import PEERS, QUICK_PEERS, macs, marked, params
 from vertebra.zoo import families
 
 WHOLE = 150_000_000
-"""Parameters up to which a network is compared whole; above, with one block in each stage: the blocks are the same."""
+"""Parameters up to which a network is compared whole; above, with two blocks in each stage: the others are the same."""
 
 LIVELY = 1e-4
 """The least answer of the logits to a tensor: a thousandth of it would still be above float64's tolerance."""
@@ -89,6 +89,22 @@ def test_training_agrees(pair):
         torch.testing.assert_close(buffer, buffers[pairing.names[ours]], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("pair", [("convnext_atto", "timm"), ("convnextv2_atto", "timm")])
+def test_channels_last_agrees(pair):
+    """Norms over channels and depthwise convolutions, in the layout in which 1x1 convolutions are matrix products."""
+    pairing = Pairing(*pair).to(torch.float64)
+    pairing.net.to(memory_format=torch.channels_last)
+    seen = []
+    for stage in pairing.net.stages.children():
+        stage.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    for resolution in resolutions(pairing.name):
+        x = images(resolution, torch.float64)
+        with torch.inference_mode():
+            found, expected = pairing.net(x.contiguous(memory_format=torch.channels_last)), pairing.peer(x)
+        assert_close(found, expected, torch.float64)
+    assert len(seen) == 8 and all(one.is_contiguous(memory_format=torch.channels_last) for one in seen)
+
+
 def dropless(net: nn.Module) -> nn.Module:
     """The network with nothing dropped at random: dropout's and stochastic depth's rates at 0."""
     for module in net.modules():
@@ -98,11 +114,17 @@ def dropless(net: nn.Module) -> nn.Module:
     return net
 
 
-def test_parity_would_see_another_name():
-    """Two tensors of one shape exchanged: what a wrong key map would do."""
-    pairing = Pairing("resnet18", "torchvision").to(torch.float64)
+@pytest.mark.parametrize(
+    ("make", "one", "other"),
+    [
+        (lambda: Pairing("resnet18", "torchvision"), "stages.0.0.conv1.conv.weight", "stages.0.0.conv2.conv.weight"),
+        (lambda: reduced("convnext_atto", "timm"), "stages.2.0.depthwise.weight", "stages.2.1.depthwise.weight"),
+    ],
+)
+def test_parity_would_see_another_name(make, one, other):
+    """Two tensors of one shape exchanged, in one block or between two: what a wrong key map would do."""
+    pairing = make().to(torch.float64)
     values = dict(pairing.net.state_dict())
-    one, other = "stages.0.0.conv1.conv.weight", "stages.0.0.conv2.conv.weight"
     values[one], values[other] = values[other], values[one]
     placed(pairing.net, values)
     with pytest.raises(AssertionError, match="relative error"):

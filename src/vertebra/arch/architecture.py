@@ -27,7 +27,7 @@ from vertebra.arch.rewriting import (
     with_last_linear,
 )
 from vertebra.arch.rounding import Rounding
-from vertebra.arch.scaling import MAX_NAME, multiplier, stage_scaled, suffixed, widened
+from vertebra.arch.scaling import MAX_NAME, enlarged, multiplier, stage_scaled, suffixed, widened
 from vertebra.arch.shapes import Shape
 from vertebra.arch.stage import Stage
 from vertebra.arch.strides import dilated, reduced, stride_of
@@ -170,7 +170,7 @@ class Architecture(Record, frozen=True):
             stem=widened(self.stem, self.rounding, width),
             stages=tuple(stage_scaled(stage, self.rounding, width, depth) for stage in self.stages),
             head=head,
-            resolution=max(1, math.floor(self.resolution * resolution + 0.5)),
+            resolution=enlarged(self.resolution, resolution),
         )
         return scaled if self.classes is None else scaled.with_classes(self.classes)
 

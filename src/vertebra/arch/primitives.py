@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from vertebra.arch.node import Primitive, Weight
 from vertebra.arch.record import Channels, Fraction, Kernel, Natural, Positive, Ratio
-from vertebra.arch.shapes import KEEP, UNKNOWN, Shape, Step, elements, is_map, pair, steps_of, windowed
+from vertebra.arch.shapes import KEEP, UNKNOWN, Shape, Step, elements, is_map, pads, pair, steps_of, windowed
 from vertebra.errors import ShapeError
 
 Padding = Literal["half", "same"] | Natural | tuple[Natural, Natural]
@@ -39,6 +39,25 @@ class Conv(Primitive, frozen=True):
 
     def steps(self) -> tuple[Step, Step]:
         return steps_of(self.kernel, self.stride, self.padding, self.dilation)
+
+    def even_padding(self) -> tuple[int, int] | None:
+        """Padding of rows and columns, equal before and after; None where the size decides or they are uneven."""
+        if isinstance(self.padding, tuple):
+            return self.padding
+        sides = []
+        for kernel, stride, dilation in zip(pair(self.kernel), pair(self.stride), pair(self.dilation), strict=True):
+            if self.padding == "same" and stride > 1:
+                return None
+            before, after = pads(1, kernel, stride, self.padding, dilation)
+            if before != after:
+                return None
+            sides.append(before)
+        return sides[0], sides[1]
+
+    def subsamples(self) -> bool:
+        """Whether it mixes the channels of every stride-th row and column, and sees no others."""
+        alone = pair(self.kernel) == (1, 1) and self.even_padding() == (0, 0)
+        return alone and self.groups == 1 and pair(self.stride) != (1, 1)
 
     def weights(self, shape: Shape) -> tuple[Weight, ...]:
         kernel = Weight("weight", (self.out, self._channels(shape), *pair(self.kernel)), "kernel")

@@ -6,7 +6,7 @@ The rules are those of Araujo, Norris and Sim 2019, "Computing Receptive Fields 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -139,6 +139,31 @@ def _reach(node: Node, shape: Shape) -> Reach:
         (body,) = parts
         return Reach(context=True) if body.whole else together([Reach(), body])
     return together(parts)
+
+
+def reaches(nodes: Iterable[tuple[str, Node]], channels: int) -> Iterator[Reach]:
+    """What a position of each primitive's output sees of the image, in order of execution, given the (path, node) pairs
+    of a network and the image's channels; what stands in a Side too.
+    """
+    shape: Shape = (channels, UNKNOWN, UNKNOWN)
+    seen = Reach()
+    for _, node in nodes:
+        try:
+            yield from _reaches(node, shape, seen)
+        except RecursionError:
+            raise endless(node) from None
+        seen, shape = after(seen, _reach(node, shape)), node.output(shape)
+
+
+def _reaches(node: Node, shape: Shape, seen: Reach) -> Iterator[Reach]:
+    node = unblocked(node, shape[0])
+    if not isinstance(node, Combinator):
+        yield after(seen, REACH[type(node)](node))
+        return
+    for _, child in node.children:
+        yield from _reaches(child, shape, seen)
+        if isinstance(node, Seq):
+            seen, shape = after(seen, _reach(child, shape)), child.output(shape)
 
 
 def after(first: Reach, then: Reach) -> Reach:

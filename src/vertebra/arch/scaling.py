@@ -19,7 +19,8 @@ from vertebra.errors import TransformError
 MAX_NAME = 200
 _MULTIPLIER = re.compile(r"-([wdr])([0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?)")
 _MULTIPLIERS = re.compile(rf"({_MULTIPLIER.pattern})+\Z")
-Multiplier = Annotated[float, Meta(gt=0, le=16)]
+MAX_MULTIPLIER = 16
+Multiplier = Annotated[float, Meta(gt=0, le=MAX_MULTIPLIER)]
 
 
 def multiplier(name: str, value: float) -> float:
@@ -29,7 +30,7 @@ def multiplier(name: str, value: float) -> float:
     except msgspec.ValidationError:
         raise TransformError(
             f"a {name} multiplier of {value!r}",
-            allowed="a number above 0, at most 16",
+            allowed=f"a number above 0, at most {MAX_MULTIPLIER}",
             remedy="for pixels use with_resolution(240)" if name == "resolution" else None,
         ) from None
 
@@ -45,10 +46,20 @@ def suffixed(name: str, width: float, depth: float, resolution: float) -> str:
     return base[: MAX_NAME - len(suffix)] + suffix
 
 
+def deepened(depth: int, multiplier: float) -> int:
+    """Copies of a block times a depth multiplier, rounded up; what a float adds to a whole product does not count."""
+    return math.ceil(round(depth * multiplier, 6))
+
+
+def enlarged(resolution: int, multiplier: float) -> int:
+    """Pixels times a resolution multiplier, to the nearest."""
+    return max(1, math.floor(resolution * multiplier + 0.5))
+
+
 def stage_scaled(stage: Stage, rounding: Rounding, width: float, depth: float) -> Stage:
     """A stage with its widths rounded by the family's rule and its depth rounded up."""
     entry = stage.entry and widened(stage.entry, rounding, width)
-    return _stage(widened(stage.block, rounding, width), math.ceil(round(stage.depth * depth, 6)), entry)
+    return _stage(widened(stage.block, rounding, width), deepened(stage.depth, depth), entry)
 
 
 @lru_cache(maxsize=1 << 14)

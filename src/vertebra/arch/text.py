@@ -60,11 +60,12 @@ def label(node: Node) -> str:
     for field in fields_of(type(node)):
         value = getattr(node, field.name)
         if field.required or value != field.default:
-            fields.append(f"{field.name}={_short(value)}")
+            fields.append(f"{field.name}={worded(value)}")
     return f"{node.kind()}({', '.join(fields)})" if fields else node.kind()
 
 
-def _short(value: Any) -> str:
+def worded(value: Any) -> str:
+    """A field's value in a few words: a node by its label, a record by its class."""
     if isinstance(value, Node):
         return label(value)
     if isinstance(value, Record):

@@ -1,4 +1,4 @@
-"""Verbs on architectures: list, show, cost, schema."""
+"""Verbs on architectures: list, show, schema."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ from vertebra.cli.output import (
 from vertebra.errors import UsageError
 
 Name = Annotated[str, typer.Argument(help="A registered name, or a .json or .yaml file.")]
-Resolution = Annotated[int | None, typer.Option(help="Side of the image in px; the architecture's own by default.")]
 
 
 def register(app: typer.Typer) -> None:
     """Enter this file's verbs."""
     app.command("list")(list_)
     app.command()(show)
-    app.command()(cost)
     app.command()(schema)
 
 
@@ -110,39 +108,6 @@ def show(name: Name, json: Json = False, yaml: Annotated[bool, typer.Option(help
             print(f"peers {', '.join(f'{source} {peer.name}' for source, peer in one.peers.items())}")
         if one.note:
             print(f"note  {one.note}")
-
-
-def cost(name: Name, resolution: Resolution = None, json: Json = False,
-         layers: Annotated[bool, typer.Option("--layers", help="Every layer, not only stages.")] = False,
-         blocks: Blocks = None) -> None:  # fmt: skip
-    """Parameters, MACs (multiply-accumulates), activations (conv outputs) and parameter bytes, for one image."""
-    from vertebra.costs.count import LayerCost, PartCost
-    from vertebra.costs.count import cost as cost_of
-
-    arch = architecture_of(name, blocks)
-    costs = cost_of(arch, resolution=resolution)
-    counts = ("params", "macs", "activations", "parameter_bytes")
-    whole = {key: getattr(costs, key) for key in counts}
-    if json:
-        stages = [{"stage": p.part, "block": p.block, "depth": p.depth, "width": p.width, "stride": p.stride,
-                   "output": p.leaves, **{key: getattr(p, key) for key in counts}} for p in costs.parts]  # fmt: skip
-        details = [{"layer": c.path, "kind": c.kind, "input": c.enters, "output": c.leaves,
-                    **{key: getattr(c, key) for key in counts}} for c in costs.layers] if layers else []  # fmt: skip
-        extra = {"layers": details} if layers else {}
-        print_json({"name": arch.name, "resolution": costs.resolution, **whole, "stages": stages, **extra})
-        return
-    rows: list[tuple[object, ...]] = []
-    labelled: list[tuple[tuple[str, str], LayerCost | PartCost]] = (
-        [((one.path, one.kind), one) for one in costs.layers]
-        if layers
-        else [((part.part, part.block), part) for part in costs.parts]
-    )
-    for label, one in labelled:
-        output = " x ".join(str(extent) for extent in one.leaves)
-        rows.append((*label, output, f"{one.params:,}", f"{one.macs:,}", f"{one.activations:,}"))
-    total = (f"{costs.params:,}", f"{costs.macs:,}", f"{costs.activations:,}")
-    rows.append(("total", "", f"at {costs.resolution} px", *total))
-    print_table(("layer" if layers else "stage", "block", "output", "params", "MACs", "activations"), rows)
 
 
 def schema(

@@ -13,7 +13,7 @@ Names = Annotated[
     list[str], typer.Argument(help="Names, aliases, patterns such as 'resnet*', or .json and .yaml files.")
 ]
 Html = Annotated[Path | None, typer.Option("--html", help="Write a page with the table and the scatter.")]
-Plot = Annotated[Path | None, typer.Option("--plot", help="Write the scatter with its frontier as an .svg file.")]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Write the scatter with its frontier: .svg, .png or .pdf.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 

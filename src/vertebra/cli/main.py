@@ -10,7 +10,22 @@ from typing import Annotated
 
 import typer
 
-from vertebra.cli import architectures, bundles, checks, comparison, embeddings, jobs, weights
+from vertebra.cli import (
+    architectures,
+    bundles,
+    checks,
+    comparison,
+    costs,
+    embeddings,
+    frontier,
+    jobs,
+    measuring,
+    prediction,
+    profiles,
+    scale_search,
+    scaling,
+    weights,
+)
 from vertebra.errors import MissingExtraError, VertebraError
 
 # Typer brings its own copy of click, or uses click itself, by its version: the base of its errors is found either way.
@@ -48,7 +63,22 @@ def _options(version: Version = False) -> None:
     """What stands before any verb."""
 
 
-for group in (jobs, bundles, embeddings, architectures, comparison, checks, weights):
+for group in (
+    jobs,
+    bundles,
+    embeddings,
+    architectures,
+    costs,
+    comparison,
+    measuring,
+    prediction,
+    profiles,
+    scaling,
+    frontier,
+    scale_search,
+    checks,
+    weights,
+):
     group.register(app)
 
 

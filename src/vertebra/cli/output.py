@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ import typer
 
 from vertebra.arch.architecture import Architecture
 from vertebra.errors import ArchitectureError, UnknownNameError
+
+_SIGNS = str.maketrans("", "", ",.-+")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Blocks = Annotated[
@@ -53,7 +56,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.replace(",", "").replace(".", "").replace("-", "").rstrip("%kMGB ").isdigit() or cell == "-"
+    return cell.translate(_SIGNS).rstrip("%kMGB ").isdigit() or cell == "-"
 
 
 def short(count: float) -> str:
@@ -65,8 +68,12 @@ def short(count: float) -> str:
 
 
 def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
-    """A registered name, or a ``.json`` / ``.yaml`` file; ``blocks`` is run first so that its kinds are known."""
+    """A registered name, a ``.json`` or ``.yaml`` file, or a bundle; ``blocks`` is run first: its kinds are known."""
     run_blocks(blocks)
+    if is_bundle(name):
+        from vertebra.bundle.bundle import load_bundle
+
+        return load_bundle(name).architecture
     if is_file_name(name):
         from vertebra.arch import codec
 
@@ -74,6 +81,32 @@ def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
     from vertebra.zoo.registry import architecture
 
     return architecture(name)
+
+
+def architectures_of(wanted: Sequence[str], blocks: Path | None = None) -> tuple[Architecture, ...]:
+    """For each name what :func:`architecture_of` gives, for a pattern (``resnet*``) what fits; each word once."""
+    from vertebra.zoo.registry import architecture, names
+
+    run_blocks(blocks)
+    found: dict[str, Architecture] = {}
+    for name in wanted:
+        if is_file_name(name) or not any(sign in name for sign in "*?["):
+            found.setdefault(name, architecture_of(name))
+            continue
+        fitting = [one for one in names() if fits(name, one)]
+        if not fitting:
+            raise nothing_fits(name, "architecture", names(), "vertebra list")
+        for one in fitting:
+            found.setdefault(one, architecture(one))
+    return tuple(found.values())
+
+
+def is_bundle(name: str) -> bool:
+    """Whether a name is that of a bundle's folder; a registered name comes first."""
+    from vertebra.bundle.manifest import ARCHITECTURE
+    from vertebra.zoo.registry import aliases, names
+
+    return name not in names() and name not in aliases() and os.path.isfile(os.path.join(name, ARCHITECTURE))
 
 
 def is_file_name(name: str) -> bool:

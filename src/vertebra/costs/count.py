@@ -1,67 +1,51 @@
-"""Parameters, MACs, activations and parameter bytes: of the whole, of each part and of each layer."""
+"""What a network costs: of the whole, of each part and of each layer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vertebra.arch.architecture import TOP, Architecture
-from vertebra.arch.expansion import Layer, check_segments, hides_block, layers
-from vertebra.arch.node import Node
-from vertebra.arch.plain import whole
-from vertebra.arch.record import brief
+from vertebra.arch.expansion import Layer, along, check_segments, hides_block, layers
+from vertebra.arch.node import Node, Role
+from vertebra.arch.receptive import Reach, reaches
 from vertebra.arch.shapes import Shape, elements
-from vertebra.arch.text import outline
+from vertebra.arch.text import Row, outline
+from vertebra.costs.asking import asked
+from vertebra.costs.precision import BYTES
 from vertebra.costs.profile import Total, profile, stage_profile, total
+from vertebra.costs.roles import Roles, buffered, learned, role_counts, sum_of
+from vertebra.costs.rows import LayerCost, PartCost, intensity
 from vertebra.costs.rules import ACTIVATIONS, MACS
-from vertebra.errors import ArchitectureError, ShapeError
+from vertebra.costs.traffic import JoinCost, joins, layer_traffic
+from vertebra.errors import ShapeError
 
-BYTES_PER_PARAMETER = 4  # float32
+if TYPE_CHECKING:
+    from vertebra.costs.memory import Memory
+
+__all__ = ["Cost", "JoinCost", "LayerCost", "PartCost", "cost"]
 
 
-class LayerCost(msgspec.Struct, frozen=True):
-    """The cost of one primitive where it stands, for one image."""
+class _Step(msgspec.Struct, frozen=True):
+    """What stands one after the other at the top of a network: a block, the stem, the head."""
 
     path: str
-    kind: str
-    enters: Shape
-    leaves: Shape
-    params: int
-    macs: int
-    activations: int
+    layers: tuple[LayerCost, ...]
+    joins: tuple[JoinCost, ...]
 
     @property
-    def parameter_bytes(self) -> int:
-        """Bytes of the parameters in float32."""
-        return self.params * BYTES_PER_PARAMETER
-
-
-class PartCost(msgspec.Struct, frozen=True):
-    """The cost of the stem, a stage or the head, for one image."""
-
-    part: str
-    block: str
-    depth: int
-    width: int
-    stride: int
-    leaves: Shape
-    params: int
-    macs: int
-    activations: int
-
-    @property
-    def parameter_bytes(self) -> int:
-        """Bytes of the parameters in float32."""
-        return self.params * BYTES_PER_PARAMETER
+    def traffic(self) -> int:
+        return sum(one.traffic for one in self.layers) + sum(one.traffic for one in self.joins)
 
 
 class Cost:
     """The cost of an architecture, or of any node, for one image; counted when first asked for.
 
     ``macs``: multiply-accumulates (half of what is often called FLOPs).  ``activations``: values that leave
-    convolutions.  ``parameter_bytes``: float32.
+    convolutions.  ``parameter_bytes``: float32.  ``traffic``: bytes moved, float32.
     """
 
     def __init__(self, of: Architecture | Node, shape: Shape) -> None:
@@ -108,7 +92,7 @@ class Cost:
     @property
     def parameter_bytes(self) -> int:
         """Bytes of the parameters in float32."""
-        return self.params * BYTES_PER_PARAMETER
+        return self.params * BYTES["fp32"]
 
     @property
     def leaves(self) -> Shape:
@@ -116,28 +100,75 @@ class Cost:
         return self._total.leaves
 
     @cached_property
+    def traffic(self) -> int:
+        """Bytes that its layers and joins read and write, in float32."""
+        return sum(step.traffic for step in self._steps)
+
+    @property
+    def intensity(self) -> float:
+        """Floating-point operations for each byte moved."""
+        return intensity(self.macs, self.traffic)
+
+    @property
+    def params_by_role(self) -> dict[Role, int]:
+        """Learned values by what they are for; together they are ``params``."""
+        return learned(self._roles)
+
+    @property
+    def buffers(self) -> int:
+        """Values that are kept but not learned: running statistics and counters."""
+        return buffered(self._roles)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """The memory that it takes for one image in float32; ``costs.memory`` has batches and precisions."""
+        from vertebra.costs.memory import memory  # more code than all that counting needs
+
+        return memory(self.of, resolution=self.shape[1], channels=self.shape[0])
+
+    @property
+    def peak_inference_bytes(self) -> int:
+        """Activations at their peak for one image in float32; weights are not among them."""
+        return self.memory.inference_bytes
+
+    @property
+    def peak_training_bytes(self) -> int | None:
+        """The same for a forward and backward pass, gradients of activations included."""
+        return self.memory.training_bytes
+
+    @cached_property
     def layers(self) -> tuple[LayerCost, ...]:
         """Each primitive in order of execution."""
-        return tuple(_layer_cost(layer) for layer in _all_layers(self.of, self.shape))
+        return tuple(layer for step in self._steps for layer in step.layers)
+
+    @cached_property
+    def joins(self) -> tuple[JoinCost, ...]:
+        """Each Sum, Concat and Gate in order of execution: what they move is no layer's."""
+        return tuple(join for step in self._steps for join in step.joins)
 
     @cached_property
     def parts(self) -> tuple[PartCost, ...]:
         """Stem, stages and head; one part for a bare node."""
         if isinstance(self.of, Node):
-            one = self._total
             kind = self.of.kind()
-            return (PartCost(kind, kind, 1, one.leaves[0], 1, one.leaves, one.params, one.macs, one.activations),)
+            return (_part_cost(Row(kind, kind, 1, self.leaves[0], 1, self.leaves), self._steps),)
         parts = tuple(self.of.parts())
-        costs = []
-        shape = self.shape
-        for part, row in zip(parts, outline(parts, shape), strict=True):
-            sums = [0, 0, 0]
-            for _, node in part.nodes:
-                one = total(profile, node, shape)
-                shape = one.leaves
-                sums = [sums[0] + one.params, sums[1] + one.macs, sums[2] + one.activations]
-            costs.append(PartCost(row.part, row.block, row.depth, row.width, row.stride, row.leaves, *sums))
-        return tuple(costs)
+        left = iter(self._steps)
+        return tuple(
+            _part_cost(row, [next(left) for _ in part.nodes])
+            for part, row in zip(parts, outline(parts, self.shape), strict=True)
+        )
+
+    @property
+    def _roles(self) -> Roles:
+        return sum_of(layer.roles for layer in self.layers)
+
+    @cached_property
+    def _steps(self) -> tuple[_Step, ...]:
+        nodes = self.of.nodes() if isinstance(self.of, Architecture) else [("", self.of)]
+        pairs = tuple(nodes)
+        seen = reaches(pairs, self.shape[0])
+        return tuple(_step(path, node, enters, seen) for path, node, enters, _ in along(pairs, self.shape))
 
     def __repr__(self) -> str:
         return (
@@ -153,20 +184,7 @@ def cost(of: Architecture | Node, *, resolution: int | None = None, channels: in
     Raises ArchitectureError for a resolution or channels that are no whole numbers from 1; ShapeError, with the layer's
     path, when the counts are read at a resolution that does not fit.
     """
-    if isinstance(of, Architecture):
-        arch = of if channels is None else of.with_channels(channels)
-        return Cost(arch, arch.shape_at(resolution))
-    if not isinstance(of, Node):
-        raise ArchitectureError(f"expected an architecture or a node, got {brief(of)}")
-    if resolution is None or channels is None:
-        raise ArchitectureError(f"the cost of a {type(of).__name__} needs resolution= and channels=")
-    sizes = []
-    for name, value in (("resolution", resolution), ("channels", channels)):
-        size = whole(value)
-        if size is None or size < 1:
-            raise ArchitectureError(f"{name} of {brief(value)}", allowed="an integer from 1")
-        sizes.append(size)
-    return Cost(of, (sizes[1], sizes[0], sizes[0]))
+    return Cost(*asked(of, resolution, channels))
 
 
 def _totals(of: Architecture, shape: Shape) -> Iterator[Total]:
@@ -187,21 +205,45 @@ def _totals(of: Architecture, shape: Shape) -> Iterator[Total]:
     yield total(profile, of.head, one.leaves)
 
 
-def _all_layers(of: Architecture | Node, shape: Shape) -> Iterator[Layer]:
-    return of.layers(shape) if isinstance(of, Architecture) else layers(of, shape)
+def _step(path: str, node: Node, enters: Shape, seen: Iterator[Reach]) -> _Step:
+    """``seen`` gives what each layer sees of the image."""
+    found = tuple(_layer_cost(layer, next(seen)) for layer in layers(node, enters, path))
+    return _Step(path, found, tuple(joins(node, enters, path)))
 
 
-def _layer_cost(layer: Layer) -> LayerCost:
+def _layer_cost(layer: Layer, seen: Reach) -> LayerCost:
     kind = type(layer.node)
     positions = 0 if layer.aside else elements(layer.leaves[1:])
     return LayerCost(
-        layer.path,
-        layer.node.kind(),
-        layer.enters,
-        layer.leaves,
-        sum(elements(weight.shape) for weight in layer.node.weights(layer.enters) if weight.learned),
-        MACS[kind](layer.node, layer.enters) * positions,
-        ACTIVATIONS[kind](layer.node, layer.enters) * positions,
+        path=layer.path,
+        kind=layer.node.kind(),
+        enters=layer.enters,
+        leaves=layer.leaves,
+        params=sum(elements(weight.shape) for weight in layer.node.weights(layer.enters) if weight.learned),
+        macs=MACS[kind](layer.node, layer.enters) * positions,
+        activations=ACTIVATIONS[kind](layer.node, layer.enters) * positions,
+        traffic=layer_traffic(layer),
+        roles=role_counts(layer),
+        receptive_field=None if seen.whole else (seen.rows.span, seen.columns.span),
+        context=seen.context,
+        pixel_stride=seen.rows.stride,
+    )
+
+
+def _part_cost(row: Row, steps: Sequence[_Step]) -> PartCost:
+    found = [layer for step in steps for layer in step.layers]
+    return PartCost(
+        part=row.part,
+        block=row.block,
+        depth=row.depth,
+        width=row.width,
+        stride=row.stride,
+        leaves=row.leaves,
+        params=sum(layer.params for layer in found),
+        macs=sum(layer.macs for layer in found),
+        activations=sum(layer.activations for layer in found),
+        traffic=sum(step.traffic for step in steps),
+        roles=sum_of(layer.roles for layer in found),
     )
 
 
@@ -215,5 +257,5 @@ def _located(node: Node, shape: Shape) -> Total:
 
 def _explain(of: Architecture | Node, shape: Shape) -> None:
     """Walk again layer by layer, so that the error names the layer's path."""
-    for _ in _all_layers(of, shape):
+    for _ in of.layers(shape) if isinstance(of, Architecture) else layers(of, shape):
         pass

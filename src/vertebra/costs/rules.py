@@ -30,8 +30,9 @@ from vertebra.arch.primitives import (
     Pool,
     Tap,
 )
-from vertebra.arch.shapes import Shape, elements, pair
+from vertebra.arch.shapes import Shape, elements
 from vertebra.arch.spread import SamePad
+from vertebra.costs.formulas import conv_macs, linear_macs
 
 WITHOUT_PRODUCTS: tuple[type[Primitive], ...] = (
     Act,
@@ -59,14 +60,13 @@ ACTIVATIONS: Fold[Count] = Fold("activations", Primitive)
 @MACS.rule(Conv)
 def _conv_macs(node: Conv, enters: Shape) -> int:
     """Each output value sums kernel x (input channels of its group) products."""
-    rows, columns = pair(node.kernel)
-    return node.out * rows * columns * (enters[0] // node.groups)
+    return conv_macs(enters[0], node.out, node.kernel, node.groups)
 
 
 @MACS.rule(Linear)
 def _linear_macs(node: Linear, enters: Shape) -> int:
     """One product for each pair of input and output."""
-    return elements(enters) * node.out
+    return linear_macs(elements(enters), node.out)
 
 
 @MACS.rule(*WITHOUT_PRODUCTS)

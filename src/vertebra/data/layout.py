@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vertebra.data.dataset import PARTS, Sample
-from vertebra.errors import DataError
+from vertebra.errors import DataError, some
 
 PART_NAMES = {
     "train": "train",
@@ -159,9 +159,8 @@ def _classes(parts: dict[str, _Folder], root: str) -> tuple[str, ...]:
     for part, folder in parts.items():
         strangers = sorted(name for name in folder.folders if name not in train.folders and _below(folder, name))
         if strangers:
-            more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
             raise DataError(
-                f"the {part} part has classes that train lacks: {', '.join(map(repr, strangers[:5]))}{more}",
+                f"the {part} part has classes that train lacks: {some([repr(name) for name in strangers], 5)}",
                 where=root,
                 remedy="give train images of them, or remove them",
             )

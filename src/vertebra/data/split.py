@@ -50,6 +50,34 @@ def split(dataset: Dataset, *, seed: int, val: float = 0.15, test: float = 0.15)
     return dataset.with_parts({**dataset.parts, **parts})
 
 
+def thinned(dataset: Dataset, images: int, *, seed: int) -> Dataset:
+    """The data set with ``images`` training pictures (all of them where there are no more); other parts as they are.
+
+    Each class keeps its share, rounded so that the sum is exact, and at least one picture.  Who stays depends, as in
+    :func:`split`, on the seed, the class's name and the picture's path.  Raises :class:`DataError` for fewer pictures
+    than classes.
+    """
+    classes = _by_class(dataset)
+    total = sum(len(samples) for samples in classes.values())
+    if type(images) is not int or images < len(classes):
+        raise DataError(f"{images!r} training pictures", allowed=f"an integer from {len(classes)}, one of each class")
+    if images >= total:
+        return dataset
+    shares = {label: images * len(samples) / total for label, samples in classes.items()}
+    kept = {label: max(1, int(share)) for label, share in shares.items()}
+    while sum(kept.values()) > images:  # rare classes took more than their share
+        kept[max(kept, key=lambda label: (kept[label], label))] -= 1
+    # The largest remainders get what rounding down has left.
+    for label in sorted(kept, key=lambda label: (kept[label] - shares[label], label))[: images - sum(kept.values())]:
+        kept[label] += 1
+    base = _common_folder(dataset.parts["train"])
+    chosen: list[Sample] = []
+    for label, samples in classes.items():
+        inside = sorted(samples, key=lambda s: _draw(seed, dataset.classes[s.label], s.path[base:]))
+        chosen += inside[: kept[label]]
+    return dataset.with_parts({**dataset.parts, "train": chosen})
+
+
 def _by_class(dataset: Dataset) -> dict[int, list[Sample]]:
     classes: dict[int, list[Sample]] = {}
     for sample in dataset.parts["train"]:

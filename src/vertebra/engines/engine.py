@@ -68,7 +68,8 @@ def signature(
 def first_line(error: Exception) -> str:
     """An engine's message without its trace, at most 200 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    telling = [line for line in lines if not line.startswith("Exception from ")] or lines  # OpenVINO's source files
+    return telling[0][:200] if telling else type(error).__name__
 
 
 _PACKAGES = {"onnxruntime": "vertebra", "openvino": "vertebra[deploy]"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -12,6 +14,35 @@ from vertebra.data.threads import cores
 from vertebra.engines.engine import check_pixels, first_line, signature
 from vertebra.errors import EngineError
 
+Artifact = str | os.PathLike[str] | bytes
+
+
+def session(artifact: Artifact, threads: int | None = None, *, trace: Path | None = None) -> Any:
+    """An InferenceSession on the CPU; ``threads`` are by default the cores that this process may use.
+
+    With ``trace`` every run notes its operations' times, which ``end_profiling`` writes to a file whose name begins
+    so.  Raises EngineError where the artifact cannot be read.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or cores()
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.enable_mem_pattern = True
+    # Threads that spin while they wait sleep once a run ends; else whatever is timed next may take twice as long.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.log_severity_level = 4  # what is wrong is raised
+    if trace is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(trace)
+    what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+    source = artifact if isinstance(artifact, bytes) else what
+    try:
+        # Without a fallback: there is none on a CPU, and it would announce its attempt on the terminal.
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:  # its exceptions share no base but this
+        raise EngineError(f"ONNX Runtime cannot load it: {first_line(error)}", where=what) from error
+
 
 class OnnxRuntime:
     """An artifact on ONNX Runtime; ``threads`` are by default the cores that this process may use.
@@ -19,25 +50,9 @@ class OnnxRuntime:
     Raises EngineError where the artifact cannot be read.
     """
 
-    def __init__(self, artifact: str | os.PathLike[str] | bytes, threads: int | None = None) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or cores()
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.enable_mem_pattern = True
-        # Threads that spin while they wait sleep once a run ends; else whatever is timed next may take twice as long.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.log_severity_level = 4  # what is wrong is raised
+    def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
-        source = artifact if isinstance(artifact, bytes) else what
-        try:
-            # Without a fallback: there is none on a CPU, and it would announce its attempt on the terminal.
-            self._session = onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
-        except Exception as error:  # its exceptions share no base but this
-            raise EngineError(f"ONNX Runtime cannot load it: {first_line(error)}", where=what) from error
+        self._session = session(artifact, threads)
         inputs = [(one.name, list(one.shape)) for one in self._session.get_inputs()]
         outputs = [(one.name, list(one.shape)) for one in self._session.get_outputs()]
         self.entry, self.size, self.classes = signature(what, inputs, outputs)

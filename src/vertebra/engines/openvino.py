@@ -13,6 +13,8 @@ from vertebra.data.threads import cores
 from vertebra.engines.engine import check_pixels, first_line, signature
 from vertebra.errors import EngineError, MissingExtraError
 
+Artifact = str | os.PathLike[str] | bytes
+
 
 def core() -> Any:
     """The process's one OpenVINO core; raises MissingExtraError without openvino."""
@@ -36,30 +38,55 @@ def _core() -> Any:
     return openvino.Core()
 
 
+def read(artifact: Artifact) -> Any:
+    """A Model, as it was written; raises EngineError where it cannot be read, MissingExtraError without openvino."""
+    what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+    reading = {"model": artifact, "weights": b""} if isinstance(artifact, bytes) else {"model": what}
+    runtime = core()
+    try:
+        return runtime.read_model(**reading)
+    except Exception as error:  # RuntimeError, but also what its bindings let through
+        raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
+
+
+def compiled(artifact: Artifact, threads: int | None = None, *, precision: str = "f32", counting: bool = False) -> Any:
+    """A CompiledModel on the CPU; ``threads`` are by default the cores that this process may use.
+
+    ``precision`` is OpenVINO's name of the type that it computes in; ``counting`` notes the operations' times.  Raises
+    EngineError where the artifact cannot be read or this CPU cannot compute so, MissingExtraError without openvino.
+    """
+    what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+    # f32: by default OpenVINO computes in bf16 where the CPU has it, and probabilities move by 1e-2.
+    hints = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": str(threads or cores()),
+        "PERF_COUNT": "YES" if counting else "NO",
+    }
+    model = read(artifact)
+    try:
+        model = core().compile_model(model, "CPU", hints)
+        used = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    except Exception as error:  # RuntimeError, but also what its bindings let through
+        raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
+    if used != precision:
+        raise EngineError(f"OpenVINO computes in {used} on this CPU, which has no {precision}", where=what)
+    return model
+
+
 class OpenVino:
     """An artifact on OpenVINO, computed in float32; ``threads`` are by default the cores that this process may use.
 
     Raises EngineError where the artifact cannot be read, MissingExtraError without openvino.
     """
 
-    def __init__(self, artifact: str | os.PathLike[str] | bytes, threads: int | None = None) -> None:
+    def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
-        # f32: by default OpenVINO computes in bf16 where the CPU has it, and probabilities move by 1e-2.
-        hints = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": str(threads or cores()),
-        }
-        runtime = core()
-        try:
-            reading = {"model": artifact, "weights": b""} if isinstance(artifact, bytes) else {"model": what}
-            compiled = runtime.compile_model(runtime.read_model(**reading), "CPU", hints)
-        except Exception as error:  # RuntimeError, but also what its bindings let through
-            raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
-        inputs = [(one.any_name, _extents(one)) for one in compiled.inputs]
-        outputs = [(one.any_name, _extents(one)) for one in compiled.outputs]
+        model = compiled(artifact, threads)
+        inputs = [(one.any_name, _extents(one)) for one in model.inputs]
+        outputs = [(one.any_name, _extents(one)) for one in model.outputs]
         self.entry, self.size, self.classes = signature(what, inputs, outputs)
-        self._request = compiled.create_infer_request()
+        self._request = model.create_infer_request()
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities float32 [N, classes]; raises EngineError for pixels that the artifact does not take."""

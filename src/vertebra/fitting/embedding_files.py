@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vertebra.bundle.files import replacing, write_whole
 from vertebra.data.inspect import Bad
 from vertebra.data.preprocess import Preprocess
 from vertebra.errors import DataError, MissingExtraError, OutputError, UsageError
-from vertebra.train.checkpoint import write_whole
 
 Rows = Sequence[tuple[str, str | None]]
 """(path, label) of each picture."""
@@ -159,16 +159,9 @@ def written(out: Path, parts: Parts, job: Job, source: str) -> tuple[int, int]:
     if size is None:
         parts.remove()
         raise DataError("none of the pictures can be read", where=str(out), remedy="nothing was written")
-    temporary = out.with_name(f".{out.name}.unfinished{out.suffix}")
     write = _parquet if out.suffix.lower() == ".parquet" else _npz
-    try:
-        try:
-            n = write(temporary, parts, job, size, source)
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror or error}", where=str(out)) from None
+    with replacing(out) as temporary:
+        n = write(temporary, parts, job, size, source)
     return n, size
 
 
@@ -203,10 +196,11 @@ def _parquet(path: Path, parts: Parts, job: Job, size: int, source: str) -> int:
 def _npz(path: Path, parts: Parts, job: Job, size: int, source: str) -> int:
     found = list(parts.read())
     rows = [job.rows[place] for places, _ in found for place in places]
-    np.savez(
-        path,
-        path=np.array([row[0] for row in rows]),
-        label=np.array([row[1] or "" for row in rows]),
-        embedding=np.concatenate([vectors for _, vectors in found]),
-    )
+    with path.open("wb") as file:  # to a name, numpy would add its ending
+        np.savez(
+            file,
+            path=np.array([row[0] for row in rows]),
+            label=np.array([row[1] or "" for row in rows]),
+            embedding=np.concatenate([vectors for _, vectors in found]),
+        )
     return len(rows)

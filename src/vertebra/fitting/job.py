@@ -7,15 +7,15 @@ from functools import partial
 
 from torch import nn
 
-from vertebra.data.load import load
 from vertebra.data.preprocess import Preprocess
-from vertebra.errors import DataError, RecipeError
+from vertebra.errors import RecipeError
 from vertebra.fitting import pretrained
 from vertebra.fitting.console import Advance, Watcher
 from vertebra.fitting.halving import Contender
 from vertebra.fitting.layout import Plan as Candidate
 from vertebra.fitting.looking import Look
 from vertebra.fitting.measuring import Measured
+from vertebra.fitting.pictures import Pictures
 from vertebra.fitting.run_folder import RunFolder
 from vertebra.fitting.steps import Stopwatch
 from vertebra.nn import build
@@ -24,13 +24,10 @@ from vertebra.train.device import device_named
 from vertebra.train.history import Point
 from vertebra.train.loop import Trainer
 from vertebra.train.observer import Status
-from vertebra.train.pixels import Pixels, normalised_alike
 from vertebra.train.recipe import Facts, Recipe, recipe_for
 from vertebra.train.schedule import Plan
 from vertebra.train.tuning import Setting
 
-MOST_PIXELS = 3 << 30
-"""Bytes of pictures that are kept in memory at one size; the candidates have two or three of them."""
 EVALUATIONS = 12
 """Of the last cycle: enough points for a curve."""
 HEAD_SHARE = 0.25
@@ -45,8 +42,7 @@ class Job:
         self.folder = folder
         self.watch = watch
         self.watcher = watcher
-        self.device = device_named()
-        self._pixels: dict[Preprocess, tuple[Pixels, Pixels]] = {}
+        self.pictures = Pictures(look.dataset, device_named(), watcher)
 
     def preprocess(self, plan: Candidate) -> Preprocess:
         """That of the weights that a candidate starts from, or the data's own."""
@@ -68,31 +64,6 @@ class Job:
         )
         return recipe_for(facts, seed=self.folder.request.seed)
 
-    def pixels(self, preprocess: Preprocess) -> tuple[Pixels, Pixels]:
-        """Training and validation pictures, decoded once."""
-        size = preprocess.size
-        alike = next((key for key in self._pixels if normalised_alike(key, preprocess)), None)
-        if alike is not None and alike != preprocess:
-            train, val = self._pixels[alike]
-            self._pixels[preprocess] = (train.normalised_by(preprocess), val.normalised_by(preprocess))
-        if preprocess not in self._pixels:
-            dataset = self.look.dataset
-            parts = [dataset.parts["train"], dataset.parts["val"]]
-            if not self.pixels_fit(size):
-                raise DataError(
-                    f"the pictures at {size} px do not fit the memory set aside",
-                    where=dataset.root,
-                    allowed=f"{MOST_PIXELS >> 30} GiB",
-                    remedy="take fewer pictures or a smaller resolution",
-                )
-            loaded = []
-            for samples, name in zip(parts, ("training", "validation"), strict=True):
-                with self.watcher.task(f"loading {name} pictures at {size} px") as advance:
-                    arrays = load(dataset, samples, preprocess, progress=lambda d, t: advance(d, t, ""))
-                loaded.append(Pixels(*arrays, preprocess, device=self.device))
-            self._pixels[preprocess] = (loaded[0], loaded[1])
-        return self._pixels[preprocess]
-
     def _network(self, plan: Candidate, *, begun: bool) -> nn.Module:
         """New, or with the weights that it starts from; those are not fetched where a checkpoint has ``begun``."""
         request, known = self.folder.request, self.folder.state.fingerprints
@@ -106,19 +77,18 @@ class Job:
 
     def pixels_fit(self, size: int) -> bool:
         """Whether training and validation pictures at a size fit the memory set aside for one size."""
-        parts = self.look.dataset.parts
-        return 3 * size * size * (len(parts["train"]) + len(parts["val"])) <= MOST_PIXELS
+        return self.pictures.fit(size)
 
     def forget_pixels(self, but: Preprocess) -> None:
         """Free the pictures that were prepared in any other way."""
-        self._pixels = {key: value for key, value in self._pixels.items() if key == but}
+        self.pictures.forget(but)
 
     def contender(self, measured: Measured) -> Contender:
         """A candidate with its trainer; where the job was stopped, as its checkpoint left it."""
         plan = measured.plan
         path = self.folder.checkpoint(plan.arch, plan.offer)
         net = self._network(plan, begun=path.is_file())
-        train, val = self.pixels(self.preprocess(plan))
+        train, val = self.pictures.at(self.preprocess(plan))
         trainer = Trainer(
             net,
             self.recipe(plan),

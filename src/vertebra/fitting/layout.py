@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,16 +13,19 @@ from vertebra.costs.budget import Budgets
 from vertebra.costs.count import cost
 from vertebra.errors import BudgetError, ShapeError, TransformError
 from vertebra.fitting.offers import Offer
+from vertebra.scale.bases import smallest_members, stride_for
+from vertebra.scale.grid import LOPSIDED, lopsidedness, spaced
+from vertebra.scale.space import costed as variants_of
+from vertebra.scale.space import formed
+from vertebra.scale.variants import Variants
 from vertebra.zoo.entry import Family
 
-WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
-DEPTHS = (1 / 3, 2 / 3, 1.0, 2.0)
+WIDTHS, DEPTHS = spaced(0.25, 2.0, 9), spaced(0.25, 2.0, 5)
+"""Of a family's smallest member; farther than a frontier goes from each of its members."""
 RESOLUTIONS = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320)
 LEAST_SIDE = 64
 """Pixels to which any picture may be shrunk."""
 LARGER = 1.5
-LAST_MAP = 4
-"""Rows that the last map keeps: pictures of 32 px would leave one value of a network that divides by 32."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,29 +76,34 @@ def shrinks(plan: Plan, side: int) -> bool:
 
 
 def plans(families: Sequence[Family], *, classes: int, side: int, channels: int = 3) -> tuple[Plan, ...]:
-    """Every candidate for pictures of ``side`` px, cheapest first; each network once."""
-    found: dict[str, Plan] = {}
-    for family in families:
-        base = min((entry.make() for entry in family.entries), key=lambda arch: cost(arch).macs)
-        for resolution in resolutions_for(side):
-            for plan in _scaled(family.name, base.with_channels(channels), classes, resolution):
-                found.setdefault(f"{plan.arch.hash}@{resolution}", plan)
-    return tuple(sorted(found.values(), key=lambda plan: plan.macs))
+    """Every candidate for pictures of ``side`` px, cheapest first; each network once.
+
+    No width is more LOPSIDED than that against its depth.  How the resolution stands to them says nothing here: it
+    follows the pictures.
+    """
+    scales = [(width, depth) for width in WIDTHS for depth in DEPTHS if lopsidedness(width, depth, width) <= LOPSIDED]
+    bases, sides = smallest_members(families, classes=classes, channels=channels), resolutions_for(side)
+    found = variants_of(formed(bases, scales), lambda _: sides)
+    distinct: dict[tuple[str, int], Plan] = {}
+    for place in found.macs.argsort(kind="stable").tolist():
+        plan = _plan(found, place)
+        distinct.setdefault((plan.arch.hash, plan.resolution), plan)
+    return tuple(distinct.values())
 
 
-def _scaled(family: str, base: Architecture, classes: int, resolution: int) -> Iterator[Plan]:
-    try:
-        fitted = _reduced(base.with_classes(classes), resolution)
-    except (ShapeError, TransformError):
-        return  # such a network sees nothing in pictures this small
-    for depth in DEPTHS:
-        for width in WIDTHS:
-            arch = fitted.scaled(width=width, depth=depth)
-            name = f"{base.name}-w{width:.3g}-d{depth:.2g}-r{resolution}"
-            try:
-                yield costed(replace(arch, name=name), family=family, width=width, depth=depth, home=base.resolution)
-            except ShapeError:
-                continue  # a map would vanish at this resolution: no network, so no candidate
+def _plan(found: Variants, place: int) -> Plan:
+    one = found.variant(place)
+    return Plan(
+        name=one.name,
+        family=one.family,
+        width=one.width,
+        depth=one.depth,
+        arch=found.arch(place),
+        params=one.params,
+        macs=one.macs,
+        activations=one.activations,
+        home=found.networks[found.network[place]].base.home,
+    )
 
 
 def pretrained_plans(offers: Sequence[Offer], *, classes: int, side: int) -> tuple[Plan, ...]:
@@ -124,7 +131,9 @@ def pretrained_plans(offers: Sequence[Offer], *, classes: int, side: int) -> tup
 
 
 def _whole(offer: Offer, classes: int, resolution: int) -> Plan:
-    arch = _reduced(offer.arch.with_classes(classes), resolution)
+    arch = offer.arch.with_classes(classes)
+    stride = stride_for(arch, resolution)
+    arch = (arch if stride is None else arch.with_reduction(stride)).with_resolution(resolution)
     name = f"{offer.name}-r{resolution}-pretrained"
     return costed(replace(arch, name=name), family=offer.family, home=offer.arch.resolution, offer=offer)
 
@@ -152,29 +161,6 @@ def costed(
         home=home,
         offer=offer,
     )
-
-
-def _reduced(arch: Architecture, resolution: int) -> Architecture:
-    """For ``resolution`` px, with as much of its stride as leaves LAST_MAP rows at the end.
-
-    Raises TransformError where its strides cannot be taken away, ShapeError where even without them fewer are left.
-    """
-    factor = min(arch.reduction, 1 << int(math.log2(max(1, resolution // LAST_MAP))))
-    while True:
-        fitted = arch.with_reduction(factor).with_resolution(resolution)
-        if _rows(fitted) >= LAST_MAP:
-            return fitted
-        if factor == 1:
-            raise ShapeError(f"{arch.name} leaves fewer than {LAST_MAP} rows of {resolution} px", remedy="enlarge them")
-        factor //= 2
-
-
-def _rows(arch: Architecture) -> int:
-    """Of its last map; 0 where a map would vanish before.  Windows without padding take more than their strides."""
-    try:
-        return cost(arch.without_head()).leaves[1]
-    except ShapeError:
-        return 0
 
 
 def breach(plan: Plan, budgets: Budgets) -> str | None:

@@ -10,7 +10,7 @@ from vertebra.data.inspect import Bad, Inspection, inspect
 from vertebra.data.preprocess import Preprocess, grey
 from vertebra.data.sources import open_data
 from vertebra.data.split import split
-from vertebra.errors import DataError
+from vertebra.errors import DataError, some
 from vertebra.fitting.console import Watcher
 
 SHOWN = 5
@@ -80,10 +80,9 @@ def look(spec: str, *, seed: int, skip_bad: bool, watcher: Watcher) -> Look:
 
 
 def _refusal(dataset: Dataset, bad: tuple[Bad, ...]) -> DataError:
-    named = ", ".join(f"{path} ({reason})" for path, reason in bad[:SHOWN])
-    more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    named = some([f"{path} ({reason})" for path, reason in bad], SHOWN)
     what = "1 file cannot be used" if len(bad) == 1 else f"{len(bad)} files cannot be used"
-    return DataError(f"{what}: {named}{more}", where=dataset.root, remedy="mend or remove them, or add --skip-bad")
+    return DataError(f"{what}: {named}", where=dataset.root, remedy="mend or remove them, or add --skip-bad")
 
 
 def _statistics(dataset: Dataset, is_grey: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:

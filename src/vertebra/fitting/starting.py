@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vertebra.errors import Interrupted, OutputError, VertebraError
 from vertebra.fitting.console import Watcher
+from vertebra.fitting.held_folder import HeldFolder
 from vertebra.fitting.job import Job
 from vertebra.fitting.looking import look
 from vertebra.fitting.run_folder import Request, RunFolder, study_began
@@ -23,21 +25,32 @@ def job(request: Request, out: Path, *, force: bool, resume: bool, watcher: Watc
 
     Raises OutputError for a place that is taken, DataError for data that cannot be used, Interrupted after Ctrl-C.
     """
-    folder = RunFolder.opened(_whole(out), request, force=force, resume=resume)
-    watch = Stopwatch(folder.state.spent)
-    try:
+    folder = RunFolder.opened(whole(out), request, force=force, resume=resume)
+    with running(folder) as watch:
         study_began(folder.out.parent)
-        use_own_cores()
-        keep_freed_memory()
         with watch.step("looking at the data"):
             seen = look(request.data, seed=request.seed, skip_bad=request.skip_bad, watcher=watcher)
         yield Job(seen, folder, watch, watcher)
+
+
+@contextmanager
+def running(folder: HeldFolder[Any, Any]) -> Iterator[Stopwatch]:
+    """The clock of a job in its folder, on the cores of this process.
+
+    A typed error before anything was trained takes the folder away; after any other end it stays as it is, unlocked,
+    with the time that was spent.  Raises Interrupted, with the way to go on, for Ctrl-C.
+    """
+    watch = Stopwatch(folder.state.spent)
+    try:
+        use_own_cores()
+        keep_freed_memory()
+        yield watch
     except KeyboardInterrupt:
         raise Interrupted("stopped", remedy=folder.remedy) from None
     except Interrupted:
         raise
     except VertebraError:
-        if not folder.has_checkpoints:
+        if not folder.holds_work:
             folder.remove()
         raise
     finally:
@@ -46,9 +59,9 @@ def job(request: Request, out: Path, *, force: bool, resume: bool, watcher: Watc
         folder.release()
 
 
-def _whole(out: Path) -> Path:
-    """An absolute path with a name of its own."""
+def whole(out: Path) -> Path:
+    """An absolute path with a name of its own; raises OutputError."""
     path = Path(os.path.abspath(out))
     if not path.name or path == Path.cwd():
-        raise OutputError("is no place for a bundle", where=str(out) or "--out", remedy="name a new folder")
+        raise OutputError("is no place for a result", where=str(out) or "--out", remedy="name a new folder")
     return path

@@ -48,7 +48,7 @@ def train_bundle(
     """
     if minutes is not None and epochs is not None:
         raise RecipeError("both minutes and epochs are given", allowed="one of them")
-    made = _text(recipe)
+    made = recipe_text(recipe)
     offer = offer_for(arch, str(weights))  # after the recipe: it may have to ask the hub
     begun = arch if offer is None else offer.arch  # as the source has it, in what no tensor shows too
     sized = begun if resolution is None else begun.with_resolution(resolution)
@@ -74,7 +74,7 @@ def train_bundle(
         return pack(job, contender, [measured], [contender])
 
 
-def _text(recipe: str | Path | Recipe | None) -> str | None:
+def recipe_text(recipe: str | Path | Recipe | None) -> str | None:
     """The recipe as JSON; read here, so that a fault in it is found before anything else is done."""
     if recipe is None:
         return None

@@ -25,7 +25,7 @@ from vertebra.arch.primitives import (
     Pool,
     Tap,
 )
-from vertebra.arch.shapes import Shape, elements, is_map, pads, pair
+from vertebra.arch.shapes import Shape, elements, is_map, pair
 from vertebra.arch.spread import SamePad
 from vertebra.nn import layers
 from vertebra.nn.layers import unfilled
@@ -54,7 +54,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 @MODULES.rule(Conv)
 def _conv(node: Conv, shape: Shape) -> nn.Module:
     stride = pair(node.stride)
-    padding = _fixed_padding(node)
+    padding = node.even_padding()
     return unfilled(
         _conv_class(node, padding),
         shape[0],
@@ -71,26 +71,10 @@ def _conv(node: Conv, shape: Shape) -> nn.Module:
 def _conv_class(node: Conv, padding: tuple[int, int] | None) -> type[nn.Conv2d]:
     if padding is None:
         return layers.SameConv2d
-    if pair(node.kernel) != (1, 1) or padding != (0, 0) or node.groups != 1:
-        return nn.Conv2d
-    if pair(node.stride) != (1, 1):
+    if node.subsamples():
         return layers.SubsamplingConv2d
-    return layers.PointwiseConv2d if node.bias else nn.Conv2d
-
-
-def _fixed_padding(node: Conv) -> tuple[int, int] | None:
-    """Padding of rows and columns, equal before and after; None where it depends on the input's size or is uneven."""
-    if isinstance(node.padding, tuple):
-        return node.padding
-    sides = []
-    for kernel, stride, dilation in zip(pair(node.kernel), pair(node.stride), pair(node.dilation), strict=True):
-        if node.padding == "same" and stride > 1:
-            return None
-        before, after = pads(1, kernel, stride, node.padding, dilation)
-        if before != after:
-            return None
-        sides.append(before)
-    return sides[0], sides[1]
+    pointwise = pair(node.kernel) == (1, 1) and padding == (0, 0) and node.groups == 1
+    return layers.PointwiseConv2d if pointwise and node.bias else nn.Conv2d
 
 
 @MODULES.rule(Norm)

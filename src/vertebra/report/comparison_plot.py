@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vertebra.report import text
 from vertebra.report.comparison import Row
-from vertebra.report.svg import GRID, INK, MARKERS, MUTED, PALETTE, Notes, render
+from vertebra.report.svg import GRID, INK, MARKERS, MUTED, PALETTE, Notes, Plot, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,10 +35,14 @@ class _Box(NamedTuple):
 
 
 def scatter(rows: Sequence[Row]) -> str:
-    """Top-1 against MACs (logarithmic) as an ``<svg>`` element; a panel for each number of classes.
+    """``plot_of`` as an ``<svg>`` element.  Raises MissingExtraError without matplotlib."""
+    return render(*plot_of(rows))
 
-    A staircase joins the networks that no other beats; those without a published accuracy are left out.  Raises
-    MissingExtraError without matplotlib.
+
+def plot_of(rows: Sequence[Row]) -> Plot:
+    """Top-1 against MACs (logarithmic); a panel for each number of classes.
+
+    A staircase joins the networks that no other beats; those without a published accuracy are left out.
     """
     shown = [one for one in rows if one.top1 is not None and one.macs > 0]
     panels = sorted({one.classes or 0 for one in shown}, reverse=True) or [0]
@@ -57,7 +61,7 @@ def scatter(rows: Sequence[Row]) -> str:
             subplots[-1].legend(loc="upper left", bbox_to_anchor=(-0.01, -0.14), ncol=4, handletextpad=0.3)
 
     told = f"{len(shown)} networks by multiply-accumulates and published top-1 accuracy"
-    return render("comparison", told, (11.8, 1 + 4.4 * len(panels)), draw)
+    return Plot("comparison", told, (11.8, 1 + 4.4 * len(panels)), draw)
 
 
 def _panel(axes: Axes, notes: Notes, rows: Sequence[Row], look: dict[str, tuple[str, str]]) -> None:

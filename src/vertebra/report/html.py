@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import importlib.resources
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vertebra.errors import MissingExtraError
+from vertebra.bundle.files import write_whole
 from vertebra.report import plots, text, usage
-from vertebra.report.files import write_whole
+from vertebra.report.page import drawing, filled
 from vertebra.report.study import Candidate, Study
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 _SMALL = 96  # px; pictures below are shown with their pixels
 
@@ -30,42 +26,27 @@ def write_report(study: Study, path: str | os.PathLike[str]) -> None:
 
 def render_report(study: Study) -> str:
     """The page of ``study`` as text.  Every name, path and note in it is escaped."""
-    source = importlib.resources.files("vertebra.report").joinpath("templates", "report.html.j2")
-    page = _environment().from_string(source.read_text(encoding="utf-8")).render(_view(study))
-    return text.visible(page)
-
-
-def _environment() -> Environment:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError.of("jinja2", "train") from error
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    filters = {name: getattr(text, name) for name in ("short", "exact", "size", "ms", "duration", "percent")}
-    environment.filters.update(filters, picture=_picture, pixelated=_pixelated)
-    return environment
+    return filled("report.html.j2", _view(study))
 
 
 def _view(study: Study) -> dict[str, Any]:
     """What the template needs beside the study: the plots, and what follows from the numbers."""
-    from markupsafe import Markup  # comes with jinja2; only for the plots, which svg.py escapes
-
     classes = study.data.classes
     measured = [one for one in study.candidates if one.latency_ms is not None]
     return {
         "study": study,
+        "picture": _picture,
+        "pixelated": _pixelated,
         "winner": next((one for one in study.candidates if one.winner), None),
         "interval": text.interval(study.test_accuracy, study.test_n),
         "fitting": sorted((one for one in study.candidates if one.fits), key=_standing),
         "failing": [one for one in study.candidates if not one.fits],
         "unmeasured": len(study.candidates) - len(measured),
         "totals": {part: sum(counts.values()) for part, counts in study.data.counts.items()},
-        "counts_plot": Markup(plots.class_counts(study.data.counts, classes)),
-        "frontier_plot": Markup(plots.frontier(study.candidates, study.latency_budget_ms)),
-        "curves_plot": Markup(plots.curves(study.curves, study.winner)),
-        "confusion_plot": Markup(plots.confusion(study.confusion, classes)) if study.confusion else None,
+        "counts_plot": drawing(plots.class_counts(study.data.counts, classes)),
+        "frontier_plot": drawing(plots.frontier(study.candidates, study.latency_budget_ms)),
+        "curves_plot": drawing(plots.curves(study.curves, study.winner)),
+        "confusion_plot": drawing(plots.confusion(study.confusion, classes)) if study.confusion else None,
         "numbered": len(study.confusion) <= plots.NUMBERED,
         "confused": _confused(study),
         "per_class": _per_class(study),

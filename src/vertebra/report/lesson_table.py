@@ -5,13 +5,11 @@ What it says stands in a template; every figure of ours is computed when the pag
 
 from __future__ import annotations
 
-import importlib.resources
-
 from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
 from vertebra.arch.shapes import elements
 from vertebra.costs.count import cost
-from vertebra.errors import MissingExtraError
 from vertebra.report import text
+from vertebra.report.page import filled
 from vertebra.zoo.registry import architecture, entry
 
 # network, parameters, operations and top-1 as lessons have them; the network that they mean, pixels of the operations
@@ -29,17 +27,8 @@ ROWS: tuple[tuple[str, str, str, str, str, int], ...] = (
 
 def lesson_table() -> str:
     """The page, as Markdown.  Raises MissingExtraError without jinja2."""
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError.of("jinja2", "train") from error
-    environment = jinja2.Environment(
-        autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     figures = (params, exact_macs, macs, counted, head, top1, accuracy)
-    source = importlib.resources.files("vertebra.report").joinpath("templates", "lesson-table.md.j2")
-    template = environment.from_string(source.read_text(encoding="utf-8"))
-    return template.render(rows=ROWS, **{figure.__name__: figure for figure in figures}) + "\n"
+    return filled("lesson-table.md.j2", {"rows": ROWS, **{figure.__name__: figure for figure in figures}}) + "\n"
 
 
 def params(name: str) -> str:

@@ -11,8 +11,9 @@ import html
 import io
 import re
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vertebra.errors import MissingExtraError
 from vertebra.report.text import columns, shortened, visible
@@ -26,9 +27,11 @@ INK, MUTED, GRID = "#010203", "#010204", "#010205"
 # Okabe and Ito 2008, without black (the ink) and with the yellow last (it is faint on white).
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442")
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)", PALETTE[0]: "var(--blue)"}
+LIGHT = {INK: "#1c2127", MUTED: "#69727d", GRID: "#dfe3e8"}
+"""The placeholders as colours of paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vertebra",
     "font.family": "DejaVu Sans",  # matplotlib brings it along; the page then sets its own
@@ -50,6 +53,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelcolor": INK,
     "legend.frameon": False,
 }
+
 # matplotlib's settings are the process's; two reports at once must not restore each other's.
 _SETTINGS = threading.Lock()
 
@@ -87,10 +91,36 @@ class Notes:
         return re.sub(r">\s*Q(\d+)Qn*\s*</text>", label, svg)
 
 
-def render(name: str, description: str, size: tuple[float, float], draw: Callable[[Figure, Notes], None]) -> str:
+Drawing = Callable[["Figure", Notes], None]
+"""What puts a plot on a figure; texts of a user's go through the notes."""
+
+
+class Plot(NamedTuple):
+    """What ``render`` takes: a plot that is not drawn yet."""
+
+    name: str
+    description: str
+    size: tuple[float, float]
+    draw: Drawing
+
+
+def render(name: str, description: str, size: tuple[float, float], draw: Drawing) -> str:
     """What ``draw`` puts on a figure of ``size`` (width, height in inches) as an ``<svg>`` element.
 
     ``name`` keeps ids of several drawings on one page apart; ``description`` is what a screen reader says.
+    Raises MissingExtraError without matplotlib.
+    """
+    notes, stream = Notes(), io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with drawn(size, draw, notes, STYLE) as figure:
+        figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.04, metadata=nothing)
+    return notes.put_into(_embedded(stream.getvalue(), name, description))
+
+
+@contextmanager
+def drawn(size: tuple[float, float], draw: Drawing, notes: Notes, style: dict[Any, Any]) -> Iterator[Figure]:
+    """The figure with what ``draw`` put on it; until it is saved, matplotlib has its defaults and ``style``.
+
     Raises MissingExtraError without matplotlib.
     """
     try:
@@ -100,22 +130,19 @@ def render(name: str, description: str, size: tuple[float, float], draw: Callabl
         raise MissingExtraError.of("matplotlib", "train") from error
 
     # The defaults first: a user's own matplotlibrc (usetex, dark styles) must not reach a report.
-    style: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
-    notes, stream = Notes(), io.StringIO()
-    with _SETTINGS, matplotlib.rc_context(style | _STYLE):
+    defaults: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
+    with _SETTINGS, matplotlib.rc_context(defaults | style):
         figure = Figure(figsize=size)
         draw(figure, notes)
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.04, metadata=nothing)
-    return notes.put_into(_embedded(stream.getvalue(), name, description))
+        yield figure
 
 
-_STANDALONE = """<style>
-svg { --ink: #1c2127; --muted: #69727d; --grid: #dfe3e8; --blue: #0072b2; background: #ffffff;
-  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-@media (prefers-color-scheme: dark) {
-  svg { --ink: #e4e7ea; --muted: #98a2ad; --grid: #343b43; --blue: #2f8fd0; background: #15181c; }
-}
+_STANDALONE = f"""<style>
+svg {{ --ink: {LIGHT[INK]}; --muted: {LIGHT[MUTED]}; --grid: {LIGHT[GRID]}; --blue: #0072b2; background: #ffffff;
+  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }}
+@media (prefers-color-scheme: dark) {{
+  svg {{ --ink: #e4e7ea; --muted: #98a2ad; --grid: #343b43; --blue: #2f8fd0; background: #15181c; }}
+}}
 </style>
 """
 

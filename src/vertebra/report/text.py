@@ -40,6 +40,17 @@ def shortened(text: str, limit: int) -> str:
     return "".join(head) + "…" + "".join(tail)
 
 
+def begun(text: str, limit: int) -> str:
+    """One line of ``text``, at most ``limit`` columns, cut at its end: of what a node is, the beginning tells most."""
+    text = " ".join(visible(text).split())
+    if columns(text) <= limit:
+        return text
+    letters = list(text)
+    while columns("".join(letters)) > limit - 1:
+        letters.pop()
+    return "".join(letters) + "…"
+
+
 def exact(number: int) -> str:
     """``1,234,567``"""
     return f"{number:,}"

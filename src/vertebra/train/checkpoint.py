@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import msgspec
 import torch
 
-from vertebra.errors import OutputError, WeightsError
+from vertebra.bundle.files import write_whole
+from vertebra.errors import WeightsError
 
 MAGIC = b"vertebra checkpoint 1\n"
 """Then the SHA-256 of the rest (32 bytes), then torch.save's bytes."""
@@ -54,19 +54,3 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise WeightsError("holds no state", where=str(path), remedy=_REMEDY)
     return state
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name, then renames it; raises OutputError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", where=str(path)) from error

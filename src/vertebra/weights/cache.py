@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -17,7 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from vertebra.errors import OutputError, WeightsError
+from vertebra.bundle.files import write_whole
+from vertebra.errors import OutputError, WeightsError, some
+from vertebra.home import home
 from vertebra.weights.progress import waiting
 
 SHOWN = 4
@@ -33,18 +34,6 @@ class Receipt(msgspec.Struct, frozen=True):
     url: str = ""
     version: str = ""
     """The server's name for this content (ETag)."""
-
-
-def home() -> Path:
-    """``VERTEBRA_HOME``, or the platform's folder for caches."""
-    given = os.environ.get("VERTEBRA_HOME")
-    if given:
-        return Path(given).expanduser()
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/vertebra").expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser() / "vertebra" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vertebra"
 
 
 def store() -> Path:
@@ -64,8 +53,7 @@ def holdings() -> str:
     names = [name for name in held() if not name.endswith(".json")]
     if not names:
         return f"the cache {store()} is empty"
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"the cache {store()} holds {', '.join(names[:SHOWN])}{more}"
+    return f"the cache {store()} holds {some(names, SHOWN)}"
 
 
 def receipt(path: Path) -> Receipt | None:
@@ -109,10 +97,8 @@ def write_receipt(path: Path, sha256: str, *, url: str = "", version: str = "") 
     made = Receipt(sha256, now.st_size, now.st_mtime_ns, url, version)
     if not _is_ours(path):
         return made
-    temporary = _beside(path, f"{os.getpid()}.json")
-    with suppress(OSError):
-        temporary.write_bytes(msgspec.json.encode(made))
-        temporary.replace(_beside(path, "json"))
+    with suppress(OutputError):
+        write_whole(_beside(path, "json"), msgspec.json.encode(made))
     return made
 
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from vertebra.arch.architecture import Architecture
-from vertebra.errors import AmbiguousWeightsError, WeightsError
+from vertebra.errors import AmbiguousWeightsError, WeightsError, some
 from vertebra.weights.alignment import aligned
 from vertebra.weights.checkpoint import Checkpoint
 from vertebra.weights.naming import OURS, namings
 from vertebra.weights.recognition import Fit, fit, readings
-from vertebra.weights.report import Report, some
+from vertebra.weights.report import Report
 
 Slots = dict[str, tuple[dict[str, Tensor | None], str]]
 KNOWN = 0.5

@@ -6,8 +6,6 @@ and ``README.md`` (the model card).
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +26,7 @@ from torch import Tensor, nn
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.encoding import to_data
+from vertebra.bundle.files import write_whole
 from vertebra.errors import AbsentError, DownloadError, OfflineError, OutputError, WeightsError
 from vertebra.weights.card import card
 from vertebra.weights.catalogue import HUB_FILE
@@ -172,8 +171,8 @@ def from_pretrained(
 def _write(net: nn.Module, folder: Path, place: str) -> None:
     said = _described(net)
     save(net, folder / HUB_FILE)
-    _replace(folder / CONFIG, msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n")
-    _replace(folder / CARD, _card(net, place).encode())
+    write_whole(folder / CONFIG, msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n")
+    write_whole(folder / CARD, _card(net, place))
 
 
 def _described(net: nn.Module) -> dict[str, object]:
@@ -189,17 +188,6 @@ def _card(net: nn.Module, place: str) -> str:
     if not isinstance(arch, Architecture):
         raise WeightsError("the network has no architecture", remedy="give what build() or load() returned")
     return card(arch, origin if isinstance(origin, Origin) else None, place)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", where=str(path)) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _typed(work: Callable[[], T], where: str) -> T:

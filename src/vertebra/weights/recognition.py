@@ -9,9 +9,10 @@ import msgspec
 from torch import Tensor, int64, zeros
 
 from vertebra.arch.architecture import Architecture
+from vertebra.errors import some
 from vertebra.weights.checkpoint import AVERAGED, PREFIXES, Checkpoint
 from vertebra.weights.naming import Naming, as_saved, classifier_of, respelt, weights_of
-from vertebra.weights.report import Left, Pair, Report, some
+from vertebra.weights.report import Left, Pair, Report
 
 COUNTER = "num_batches_tracked"
 AUXILIARY = ("aux", "aux1", "aux2", "AuxLogits", "aux_head", "aux_logits", "aux_classifier")

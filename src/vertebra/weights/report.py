@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+
+from vertebra.errors import some
 
 Evidence = Literal["name", "shape", "group", "number", "order"]
 """``name``: a known name; ``shape``: role and shape fit no other; ``group``: it stands with others that fit nowhere
@@ -89,9 +90,3 @@ EVIDENCE: dict[Evidence, str] = {
     "number": "the numbers in the names",
     "order": "the order in the file",
 }
-
-
-def some(names: Sequence[str], shown: int = 3) -> str:
-    """The first of the names, and how many more there are."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

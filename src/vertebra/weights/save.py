@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vertebra.bundle.files import replacing
 from vertebra.errors import OutputError, WeightsError
 from vertebra.weights.origin import HEADER, description
 
@@ -30,15 +30,11 @@ def save(weights: nn.Module | Mapping[str, Tensor] | Mapping[str, np.ndarray], p
     named = weights.state_dict() if isinstance(weights, nn.Module) else weights
     tensors = {name: _plain(value) for name, value in named.items()}
     _apart(tensors)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, _header(weights))
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"cannot be written: {reason}", where=str(path)) from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, _header(weights))
+        except SafetensorError as error:
+            raise OutputError(f"cannot be written: {error}", where=str(path)) from None
 
 
 def _header(weights: object) -> dict[str, str]:

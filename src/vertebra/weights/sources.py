@@ -25,7 +25,7 @@ CONFIG = "config.json"
 FILES = (HUB_FILE, "pytorch_model.bin")
 """What weights are called in a folder or a repository, in the order in which they are looked for."""
 BEST = "best"
-ALLOWED = "torchvision:TAG, timm:TAG, hub:OWNER/NAME[@REVISION], file:PATH, best, or a Path"
+ALLOWED = "torchvision:TAG, timm:TAG, hub:OWNER/NAME[@REVISION], file:PATH, ordered:PATH, best, or a Path"
 
 
 class Offered(NamedTuple):

@@ -17,7 +17,7 @@ from vertebra.arch.combinators import Seq
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Act, AdaptivePool, Dropout, Linear, LocalResponseNorm, Pool
 from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer, Published
 from vertebra.zoo.keys import KeyMap
 
 # kernel, stride, padding of each convolution; whether a response normalisation and a pool follow it
@@ -118,7 +118,7 @@ FAMILY = Family(
         Entry(
             "alexnet",
             alexnet,
-            Accuracy(56.522, 224, "torchvision IMAGENET1K_V1 weights"),
+            Accuracy(56.522, 224, TORCHVISION_V1),
             "the single tower of the author's later code; its paper has 384 filters in the fourth convolution",
             torchvision=Peer("alexnet", TORCHVISION_KEYS),
         ),

@@ -11,10 +11,9 @@ from functools import partial
 from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.residual import BasicResidual, PlainPair
-from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import GlobalPool, Linear
 from vertebra.arch.rounding import Rounding
-from vertebra.zoo.entry import Accuracy, Entry, Family, Published
+from vertebra.zoo.entry import Entry, Family, Published, cifar_entry
+from vertebra.zoo.making import mean_head
 
 WIDTHS = (16, 32, 64)
 
@@ -36,7 +35,7 @@ def _cifar(name: str, stages: tuple[Stage, ...], classes: int, resolution: int) 
         name=name,
         stem=ConvNormAct(16, 3),
         stages=stages,
-        head=seq(pool=GlobalPool(), fc=Linear(classes)),
+        head=mean_head(classes),
         resolution=resolution,
         rounding=Rounding(divisor=4),
     )
@@ -61,12 +60,7 @@ PLAIN_ROWS: tuple[tuple[int, int, float], ...] = ((20, 3, 0.27), (32, 5, 0.46), 
 
 
 def _entry(layers: int, n: int, error: float, millions: float, digits: int) -> Entry:
-    return Entry(
-        f"cifar_resnet{layers}",
-        partial(cifar_resnet, n),
-        Accuracy(round(100 - error, 2), 32, _TABLE6),
-        published=Published(_TABLE6, params=millions * 1e6, digits=digits),
-    )
+    return cifar_entry(f"cifar_resnet{layers}", partial(cifar_resnet, n), error, _TABLE6, millions, digits)
 
 
 def _plain_entry(layers: int, n: int, millions: float) -> Entry:

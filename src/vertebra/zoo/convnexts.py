@@ -16,9 +16,9 @@ from vertebra.arch.combinators import seq
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Act, Conv, GlobalPool, GlobalResponseNorm, Linear, Norm
 from vertebra.arch.record import replace
-from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.keys import KeyMap
+from vertebra.zoo.making import stage_pairs
 
 FIRST = ConvNeXtBlock()
 SECOND = ConvNeXtBlock(scale=None, response=GlobalResponseNorm())
@@ -74,14 +74,13 @@ def convnext(
 
     Raises ArchitectureError for widths that are not as many as depths, and for numbers out of range.
     """
-    if len(widths) != len(depths) or not depths:
-        raise ArchitectureError(f"{len(depths)} depths and {len(widths)} widths", where="convnext", allowed="as many")
+    stages = stage_pairs(depths, widths, "convnext")
     norm = block.norm
     entries = [seq(norm=norm, conv=Conv(width, 2, 2, padding=0, bias=True)) for width in widths[1:]]
     return Architecture(
         name=name,
         stem=stem(widths[0], norm),
-        stages=tuple(Stage(block, depth, entry) for depth, entry in zip(depths, (None, *entries), strict=True)),
+        stages=tuple(Stage(block, depth, entry) for (depth, _), entry in zip(stages, (None, *entries), strict=True)),
         head=head(classes, norm),
         resolution=resolution,
         initialisation=Initialisation(conv="truncated_normal", linear="truncated_normal"),

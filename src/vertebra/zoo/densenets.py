@@ -12,12 +12,10 @@ from functools import partial
 from vertebra.arch.architecture import Architecture, Initialisation, Stage
 from vertebra.arch.blocks.dense import DenseLayer, DenseTransition
 from vertebra.arch.combinators import seq
-from vertebra.arch.node import Node
-from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
-from vertebra.arch.record import brief
-from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
+from vertebra.arch.primitives import Act, Conv, Norm, Pool
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer, Published, cifar_entry
 from vertebra.zoo.keys import KeyMap
+from vertebra.zoo.making import preact_head, sixth
 
 
 def densenet(
@@ -37,7 +35,7 @@ def densenet(
         name=name,
         stem=seq(conv=Conv(2 * growth, 7, 2), norm=Norm(), act=Act(), pool=Pool("max", 3, 2, 1)),
         stages=_stages(depths, growth, compression),
-        head=_head(classes),
+        head=preact_head(classes),
         resolution=resolution,
         initialisation=Initialisation(conv="he_fan_in"),
     )
@@ -57,13 +55,12 @@ def cifar_densenet(
 
     Raises ArchitectureError for layers that are not 6n + 4 and for numbers out of range.
     """
-    if type(layers) is not int or layers < 10 or layers % 6 != 4:
-        raise ArchitectureError(f"{brief(layers)} layers", where="cifar_densenet", allowed="6n + 4: 10, 16, 22, ...")
+    n = sixth(layers, "cifar_densenet")
     return Architecture(
         name=name or f"cifar_densenet{layers}_{growth}",
         stem=seq(conv=Conv(2 * growth, 3)),
-        stages=_stages(((layers - 4) // 6,) * 3, growth, compression),
-        head=_head(classes),
+        stages=_stages((n, n, n), growth, compression),
+        head=preact_head(classes),
         resolution=resolution,
         initialisation=Initialisation(conv="he_fan_in"),
     )
@@ -72,10 +69,6 @@ def cifar_densenet(
 def _stages(depths: Sequence[int], growth: int, compression: float) -> tuple[Stage, ...]:
     transition = DenseTransition(compression)
     return tuple(Stage(DenseLayer(growth), depth, transition if index else None) for index, depth in enumerate(depths))
-
-
-def _head(classes: int) -> Node:
-    return seq(norm=Norm(), act=Act(), pool=GlobalPool(), fc=Linear(classes))
 
 
 _LAYER = "stages.{s}.{b}"
@@ -97,12 +90,11 @@ KEYS = KeyMap(
 """The names of torchvision and timm, which are the same."""
 
 _TABLE3 = "Huang et al. 2017, table 3 (single crop)"
-_TORCHVISION = "torchvision IMAGENET1K_V1 weights"
 
 # layers, growth rate, depths, top-1 in percent at 224 px, source
 ROWS: tuple[tuple[int, int, tuple[int, int, int, int], float, str], ...] = (
     (121, 32, (6, 12, 24, 16), 74.98, _TABLE3),
-    (161, 48, (6, 12, 36, 24), 77.138, _TORCHVISION),
+    (161, 48, (6, 12, 36, 24), 77.138, TORCHVISION_V1),
     (169, 32, (6, 12, 32, 32), 76.20, _TABLE3),
     (201, 32, (6, 12, 48, 32), 77.42, _TABLE3),
 )
@@ -129,12 +121,8 @@ def _entry(layers: int, growth: int, depths: tuple[int, ...], top1: float, sourc
 
 
 def _cifar_entry(layers: int, growth: int, error: float, millions: float, digits: int) -> Entry:
-    return Entry(
-        f"cifar_densenet{layers}_{growth}",
-        partial(cifar_densenet, layers, growth),
-        Accuracy(round(100 - error, 2), 32, _TABLE2),
-        published=Published(_TABLE2, params=millions * 1e6, digits=digits),
-    )
+    name = f"cifar_densenet{layers}_{growth}"
+    return cifar_entry(name, partial(cifar_densenet, layers, growth), error, _TABLE2, millions, digits)
 
 
 # The paper's deepest, which neither torchvision nor timm has; its parameters are drawn, not printed.

@@ -11,10 +11,11 @@ from functools import partial
 from vertebra.arch.architecture import Architecture, Initialisation, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.inverted import MBConv
-from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm, Padding
+from vertebra.arch.primitives import Act, Norm, Padding
 from vertebra.arch.record import replace
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.making import mean_head
+from vertebra.zoo.mobile import AUTHORS, TORCH, tensorflow_entry
 from vertebra.zoo.mobile_keys import TIMM, torchvision_efficientnet
 
 # expansion, kernel, stride, output channels, depth
@@ -45,36 +46,29 @@ def efficientnet(
     ``padding="same"`` pads as TensorFlow does.  Raises TransformError for multipliers out of range, ArchitectureError
     for other numbers that are.
     """
-    norm, silu = norm or Norm(), Act("silu")
+    norm, silu = norm or TORCH, Act("silu")
     base = Architecture(
         name=name,
         stem=ConvNormAct(32, 3, 2, norm=norm, act=silu, padding=padding),
         stages=tuple(Stage(MBConv(c, s, t, k, norm=norm, padding=padding), n) for t, k, s, c, n in STAGES),
-        head=seq(
-            conv=ConvNormAct(1280, norm=norm, act=silu), pool=GlobalPool(), dropout=Dropout(dropout), fc=Linear(classes)
-        ),
+        head=mean_head(classes, ("conv", ConvNormAct(1280, norm=norm, act=silu)), dropout=dropout),
         resolution=resolution,
         initialisation=Initialisation(linear="uniform_fan_out"),
     )
     return replace(base.scaled(width=width, depth=depth), name=name)
 
 
-# torchvision keeps torch's batch-norm settings up to B4; the authors' are these throughout.
-_AUTHORS = Norm(eps=1e-3, momentum=0.01)
-_TORCH = Norm()
-_TENSORFLOW = Norm(eps=1e-3)
-"""timm's for the weights of TensorFlow."""
-
-# member, width, depth, resolution, dropout, norm, top-1 in percent (table 2)
+# member, width, depth, resolution, dropout, norm, top-1 in percent (table 2); torchvision keeps torch's batch-norm
+# settings up to B4, the authors' are theirs throughout
 ROWS: tuple[tuple[int, float, float, int, float, Norm, float], ...] = (
-    (0, 1.0, 1.0, 224, 0.2, _TORCH, 77.1),
-    (1, 1.0, 1.1, 240, 0.2, _TORCH, 79.1),
-    (2, 1.1, 1.2, 260, 0.3, _TORCH, 80.1),
-    (3, 1.2, 1.4, 300, 0.3, _TORCH, 81.6),
-    (4, 1.4, 1.8, 380, 0.4, _TORCH, 82.9),
-    (5, 1.6, 2.2, 456, 0.4, _AUTHORS, 83.6),
-    (6, 1.8, 2.6, 528, 0.5, _AUTHORS, 84.0),
-    (7, 2.0, 3.1, 600, 0.5, _AUTHORS, 84.3),
+    (0, 1.0, 1.0, 224, 0.2, TORCH, 77.1),
+    (1, 1.0, 1.1, 240, 0.2, TORCH, 79.1),
+    (2, 1.1, 1.2, 260, 0.3, TORCH, 80.1),
+    (3, 1.2, 1.4, 300, 0.3, TORCH, 81.6),
+    (4, 1.4, 1.8, 380, 0.4, TORCH, 82.9),
+    (5, 1.6, 2.2, 456, 0.4, AUTHORS, 83.6),
+    (6, 1.8, 2.6, 528, 0.5, AUTHORS, 84.0),
+    (7, 2.0, 3.1, 600, 0.5, AUTHORS, 84.3),
 )
 B8 = (2.2, 3.6, 672, 0.5)
 """The multipliers of Xie et al. 2020 (Adversarial Examples Improve Image Recognition, arXiv:1911.09665)."""
@@ -85,10 +79,14 @@ TENSORFLOW_TOP1 = (76.882, 78.840, 80.074, 81.648, 83.040, 83.696, 84.124, 84.42
 _TORCHVISION_KEYS = torchvision_efficientnet(len(STAGES))
 
 
+def _make(name: str, width: float, depth: float, resolution: int, dropout: float) -> partial[Architecture]:
+    return partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, name=name)
+
+
 def _entry(member: int, width: float, depth: float, resolution: int, dropout: float, norm: Norm, top1: float) -> Entry:
     name = f"efficientnet_b{member}"
-    make = partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, name=name)
-    torch = norm is _TORCH
+    make = _make(name, width, depth, resolution, dropout)
+    torch = norm == TORCH
     note = (
         "batch-norm settings of torchvision (eps 1e-5); the authors' are 1e-3"
         if torch
@@ -100,34 +98,22 @@ def _entry(member: int, width: float, depth: float, resolution: int, dropout: fl
         Accuracy(top1, resolution, "Tan and Le 2019, table 2"),
         note,
         torchvision=Peer(name, _TORCHVISION_KEYS),
-        timm=Peer(name, TIMM, None if torch else partial(make, norm=_TORCH)),
+        timm=Peer(name, TIMM, None if torch else partial(make, norm=TORCH)),
     )
 
 
 def _b8() -> Entry:
-    width, depth, resolution, dropout = B8
     name = "efficientnet_b8"
-    make = partial(efficientnet, width, depth, resolution=resolution, dropout=dropout, name=name)
     note = "multipliers of Xie et al. 2020; its weights are published as TensorFlow pads alone: tf_efficientnet_b8"
-    return Entry(name, make, None, note, timm=Peer(name, TIMM))
+    return Entry(name, _make(name, *B8), None, note, timm=Peer(name, TIMM))
 
 
 def _tensorflow(
     member: int, width: float, depth: float, resolution: int, dropout: float, top1: float, weights: str
 ) -> Entry:
     name = f"tf_efficientnet_b{member}"
-    make = partial(
-        efficientnet,
-        width,
-        depth,
-        resolution=resolution,
-        dropout=dropout,
-        norm=_TENSORFLOW,
-        padding="same",
-        name=name,
-    )
     accuracy = Accuracy(top1, resolution, f"timm, {weights} weights, trained by the authors")
-    return Entry(name, make, accuracy, "padded as TensorFlow pads", timm=Peer(name, TIMM))
+    return tensorflow_entry(name, _make(name, width, depth, resolution, dropout), accuracy)
 
 
 FAMILY = Family(

@@ -11,12 +11,12 @@ from functools import partial
 from vertebra.arch.architecture import Architecture, Initialisation, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.inverted import InvertedResidual
-from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm, Padding
+from vertebra.arch.primitives import Act, Norm, Padding
 from vertebra.zoo.efficientnets import STAGES
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.making import mean_head
+from vertebra.zoo.mobile import TORCH, scaled_between_ends, tensorflow_entry
 from vertebra.zoo.mobile_keys import TIMM
-from vertebra.zoo.multipliers import scaled_between_ends
 
 
 def efficientnet_lite(
@@ -35,17 +35,12 @@ def efficientnet_lite(
     ``padding="same"`` pads as TensorFlow does.  Raises TransformError for multipliers out of range, ArchitectureError
     for other numbers that are.
     """
-    norm, relu6 = norm or Norm(), Act("relu6")
+    norm, relu6 = norm or TORCH, Act("relu6")
     base = Architecture(
         name=name,
         stem=ConvNormAct(32, 3, 2, norm=norm, act=relu6, padding=padding),
         stages=tuple(Stage(InvertedResidual(c, s, t, k, norm, relu6, padding=padding), n) for t, k, s, c, n in STAGES),
-        head=seq(
-            conv=ConvNormAct(1280, norm=norm, act=relu6),
-            pool=GlobalPool(),
-            dropout=Dropout(dropout),
-            fc=Linear(classes),
-        ),
+        head=mean_head(classes, ("conv", ConvNormAct(1280, norm=norm, act=relu6)), dropout=dropout),
         resolution=resolution,
         initialisation=Initialisation(linear="uniform_fan_out"),
     )
@@ -53,7 +48,6 @@ def efficientnet_lite(
 
 
 _README = "TensorFlow TPU models, efficientnet/lite README (float32)"
-_TENSORFLOW = Norm(eps=1e-3)
 
 # member, width, depth, dropout, the authors' resolution and top-1 in percent, those of timm's in1k weights
 ROWS: tuple[tuple[int, float, float, float, int, float, int, float], ...] = (
@@ -73,19 +67,9 @@ def _entry(member: int, width: float, depth: float, dropout: float, resolution: 
 
 
 def _tensorflow(member: int, width: float, depth: float, dropout: float, resolution: int, top1: float) -> Entry:
-    name = f"tf_efficientnet_lite{member}"
-    make = partial(
-        efficientnet_lite,
-        width,
-        depth,
-        resolution=resolution,
-        dropout=dropout,
-        norm=_TENSORFLOW,
-        padding="same",
-        name=name,
-    )
+    make = partial(efficientnet_lite, width, depth, resolution=resolution, dropout=dropout)
     accuracy = Accuracy(top1, resolution, "timm, in1k weights, trained by the authors")
-    return Entry(name, make, accuracy, "padded as TensorFlow pads", timm=Peer(name, TIMM))
+    return tensorflow_entry(f"tf_efficientnet_lite{member}", make, accuracy)
 
 
 FAMILY = Family(

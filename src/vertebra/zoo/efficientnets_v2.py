@@ -11,11 +11,11 @@ from typing import Literal
 from vertebra.arch.architecture import Architecture, Initialisation, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.inverted import FusedMBConv, MBConv
-from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm
-from vertebra.arch.record import brief, replace
-from vertebra.errors import ArchitectureError
+from vertebra.arch.primitives import Act, Norm
+from vertebra.arch.record import replace
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.making import chosen, mean_head
+from vertebra.zoo.mobile import TENSORFLOW, TORCH
 from vertebra.zoo.mobile_keys import TIMM_FUSED_FIRST, torchvision_efficientnet
 
 Size = Literal["s", "m", "l"]
@@ -52,15 +52,13 @@ STAGES: dict[Size, tuple[Row, ...]] = {
 }
 BLOCKS: dict[str, type[FusedMBConv] | type[MBConv]] = {"fused": FusedMBConv, "mbconv": MBConv}
 
-_TORCHVISION_NORM = Norm(eps=1e-3)
-
 
 def efficientnet_v2(
     size: Size = "s",
     width: float = 1.0,
     depth: float = 1.0,
     *,
-    norm: Norm = _TORCHVISION_NORM,
+    norm: Norm = TENSORFLOW,
     dropout: float = 0.2,
     classes: int = 1000,
     resolution: int = 384,
@@ -70,16 +68,12 @@ def efficientnet_v2(
 
     Raises ArchitectureError for an unknown size and for numbers out of range, TransformError for multipliers that are.
     """
-    if not isinstance(size, str) or size not in STAGES:
-        raise ArchitectureError(f"unknown size {brief(size)}", where="efficientnet_v2", allowed=", ".join(STAGES))
-    silu, rows = Act("silu"), STAGES[size]
+    rows, silu = chosen("size", size, STAGES, "efficientnet_v2"), Act("silu")
     base = Architecture(
         name=name,
         stem=ConvNormAct(rows[0][3], 3, 2, norm=norm, act=silu),
         stages=tuple(Stage(BLOCKS[block](c, s, t, norm=norm), n) for block, t, s, c, n in rows),
-        head=seq(
-            conv=ConvNormAct(1280, norm=norm, act=silu), pool=GlobalPool(), dropout=Dropout(dropout), fc=Linear(classes)
-        ),
+        head=mean_head(classes, ("conv", ConvNormAct(1280, norm=norm, act=silu)), dropout=dropout),
         resolution=resolution,
         initialisation=Initialisation(linear="uniform_fan_out"),
     )
@@ -103,7 +97,7 @@ def _entry(size: Size, resolution: int, dropout: float, top1: float) -> Entry:
         Accuracy(top1, resolution, "Tan and Le 2021, table 7"),
         "batch-norm epsilon 1e-3, as in torchvision and the authors' code; timm's is 1e-5",
         torchvision=Peer(name, torchvision_efficientnet(len(STAGES[size]))),
-        timm=Peer(f"efficientnetv2_{size}", TIMM_FUSED_FIRST, partial(make, norm=Norm())),
+        timm=Peer(f"efficientnetv2_{size}", TIMM_FUSED_FIRST, partial(make, norm=TORCH)),
     )
 
 

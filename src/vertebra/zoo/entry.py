@@ -9,6 +9,9 @@ import msgspec
 from vertebra.arch.architecture import Architecture
 from vertebra.zoo.keys import KeyMap
 
+TORCHVISION_V1 = "torchvision IMAGENET1K_V1 weights"
+"""The source of many an accuracy."""
+
 
 class Accuracy(msgspec.Struct, frozen=True):
     """A published top-1 accuracy in percent, the resolution in pixels at which it was measured, and where it stands."""
@@ -72,6 +75,14 @@ class Entry(msgspec.Struct, frozen=True):
         """The projects that have it: ``torchvision``, ``timm``."""
         both = {"torchvision": self.torchvision, "timm": self.timm}
         return {source: peer for source, peer in both.items() if peer is not None}
+
+
+def cifar_entry(
+    name: str, make: Callable[[], Architecture], error: float, source: str, millions: float, digits: int
+) -> Entry:
+    """A network whose paper prints its CIFAR-10 error in percent, and its parameters in millions to so many digits."""
+    published = Published(source, params=millions * 1e6, digits=digits)
+    return Entry(name, make, Accuracy(round(100 - error, 2), 32, source), published=published)
 
 
 class Family(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.inception import (
+    NORM,
     AuxiliaryConv,
     AuxiliaryDense,
     Inception,
@@ -26,13 +27,12 @@ from vertebra.arch.blocks.inception import (
 )
 from vertebra.arch.combinators import Seq, Side, seq
 from vertebra.arch.node import Node
-from vertebra.arch.primitives import Dropout, GlobalPool, Linear, Norm, Pool, Tap
+from vertebra.arch.primitives import Norm, Pool, Tap
 from vertebra.arch.record import replace
 from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer
 from vertebra.zoo.inception_keys import GOOGLENET_KEYS, INCEPTION_V3_KEYS
-
-_NORM = Norm(eps=1e-3)
+from vertebra.zoo.making import mean_head
 
 
 class Module(NamedTuple):
@@ -66,7 +66,7 @@ def googlenet(
     modules: Sequence[Module] = MODULES,
     *,
     kernel: int = 3,
-    norm: Norm | None = _NORM,
+    norm: Norm | None = NORM,
     auxiliary: AuxiliaryDense | None = None,
     dropout: float = 0.2,
     classes: int = 1000,
@@ -88,7 +88,7 @@ def googlenet(
             Stage(Inception(*one.widths, kernel=kernel, norm=norm), entry=_entry_of(one.pool, one.auxiliary, head))
             for one in modules
         ),
-        head=_head(dropout, classes),
+        head=mean_head(classes, dropout=dropout),
         resolution=resolution,
     )
 
@@ -98,7 +98,7 @@ def inception_v3(
     pooled: Sequence[int] = (32, 64, 64),
     factorised: Sequence[int] = (128, 160, 160, 192),
     expanded: int = 2,
-    norm: Norm = _NORM,
+    norm: Norm = NORM,
     auxiliary: AuxiliaryConv | None = None,
     dropout: float = 0.5,
     classes: int = 1000,
@@ -131,7 +131,7 @@ def inception_v3(
             *_stages([InceptionC(width, norm=norm) for width in factorised], InceptionB(norm=norm)),
             Stage(InceptionE(norm=norm), expanded, _entry_of(InceptionD(norm=norm), "aux", head)),
         ),
-        head=_head(dropout, classes),
+        head=mean_head(classes, dropout=dropout),
         resolution=resolution,
     )
 
@@ -148,10 +148,6 @@ def _entry_of(reduction: Node | None, name: str, head: Node | None) -> Node | No
         return reduction
     aside = Side((("", Seq((("", head), ("tap", Tap(name))))),))
     return Seq(((name, aside),)) if reduction is None else Seq(((name, aside), ("", reduction)))
-
-
-def _head(dropout: float, classes: int) -> Node:
-    return seq(pool=GlobalPool(), dropout=Dropout(dropout), fc=Linear(classes))
 
 
 _INPUTS = "torchvision's weights were trained on inputs of mean and standard deviation 0.5, which it makes of its own"
@@ -171,7 +167,7 @@ GOOGLENET = Family(
         Entry(
             "googlenet",
             googlenet,
-            Accuracy(69.778, 224, "torchvision IMAGENET1K_V1 weights"),
+            Accuracy(69.778, 224, TORCHVISION_V1),
             "unlike the paper: batch normalisation, 3x3 for its 5x5 convolutions, no local response normalisation, a "
             f"2x2 pool before (5a); {_INPUTS}",
             torchvision=Peer("googlenet", GOOGLENET_KEYS),
@@ -194,7 +190,7 @@ INCEPTION = Family(
         Entry(
             "inception_v3",
             inception_v3,
-            Accuracy(77.294, 299, "torchvision IMAGENET1K_V1 weights"),
+            Accuracy(77.294, 299, TORCHVISION_V1),
             "as in the authors' code, whose stem and 35x35 modules are not quite those of table 1 and figure 5; "
             f"{_INPUTS}",
             torchvision=Peer("inception_v3", INCEPTION_V3_KEYS),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import NamedTuple
 
 import msgspec
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.expansion import joined
+from vertebra.arch.node import Weight
 from vertebra.errors import ArchitectureError
 
 Rule = tuple[str, str]
@@ -38,62 +40,79 @@ class KeyMap(msgspec.Struct, frozen=True):
 
     def theirs(self, arch: Architecture) -> dict[str, str]:
         """Their name of each tensor of ours, in order; raises ArchitectureError for a tensor that no rule names."""
-        return {key: self._name(key, numbers) for key, numbers in _numbered(arch)}
+        pattern, templates = _compiled(self.rules)
+        names = {}
+        for path, weights, numbers in _numbered(arch):
+            begun: dict[str, str] = {}  # most often one rule names all tensors of a layer
+            for weight in weights:
+                key = joined(path, weight.name)
+                found = pattern.match(key)
+                if found is None or found.lastindex is None:
+                    raise ArchitectureError("no rule of the key map names this tensor", where=key)
+                ours = found[0]
+                if ours not in begun:
+                    begun[ours] = templates[found.lastindex].filled(found, numbers)
+                names[key] = begun[ours] + key[len(ours) :]
+        return names
 
-    def _name(self, key: str, numbers: Mapping[str, int]) -> str:
-        for ours, theirs in self.rules:
-            # Most rules are ruled out by the text before their first number, without a search.
-            found = _pattern(ours).match(key) if key.startswith(ours.partition("{")[0]) else None
-            if found is not None:
-                known = {**numbers, **{name: int(text) for name, text in found.groupdict().items()}}
-                return _filled(theirs, known) + key[found.end() :]
-        raise ArchitectureError("no rule of the key map names this tensor", where=key)
+
+class _Template(NamedTuple):
+    """A rule's other side taken apart: texts, and between them sums of a constant and of (factor, number's name)."""
+
+    captured: tuple[tuple[str, int], ...]
+    """The names of the numbers in the pattern, and their groups in the match."""
+    texts: tuple[str, ...]
+    sums: tuple[tuple[int, tuple[tuple[int, str], ...]], ...]
+
+    def filled(self, found: re.Match[str], numbers: Mapping[str, int]) -> str:
+        known = {**numbers, **{name: int(found[group]) for name, group in self.captured}}
+        values = [str(sum([factor * known[name] for factor, name in terms], start)) for start, terms in self.sums]
+        return "".join([part for pair in zip(self.texts, (*values, ""), strict=True) for part in pair])
 
 
 @cache
-def _pattern(ours: str) -> re.Pattern[str]:
-    escaped = re.escape(ours).replace(r"\{", "{").replace(r"\}", "}")
-    return re.compile(_CAPTURE.sub(r"(?P<\1>\\d+)", escaped) + r"(?=\.|$)")
+def _compiled(rules: tuple[Rule, ...]) -> tuple[re.Pattern[str], dict[int, _Template]]:
+    """One expression for all rules, whose last group says which of them fits, and the templates by that group."""
+    patterns, templates, group = [], {}, 0
+    for ours, theirs in rules:
+        names = _CAPTURE.findall(ours)
+        texts = [re.escape(text) for text in _CAPTURE.split(ours)[::2]]
+        patterns.append(r"([0-9]+)".join(texts) + r"(?=\.|$)()")
+        captured = tuple((name, group + place) for place, name in enumerate(names, 1))
+        group += len(names) + 1
+        parts = _EXPRESSION.split(theirs)
+        sums = tuple(_sum(expression, ("n", "i", *names)) for expression in parts[1::2])
+        templates[group] = _Template(captured, tuple(parts[::2]), sums)
+    return re.compile("|".join(patterns)), templates
 
 
-def _filled(template: str, known: Mapping[str, int]) -> str:
-    return _EXPRESSION.sub(lambda term: str(_value(term[1], known)), template)
-
-
-def _value(expression: str, known: Mapping[str, int]) -> int:
-    total = 0
+def _sum(expression: str, known: tuple[str, ...]) -> tuple[int, tuple[tuple[int, str], ...]]:
+    start, terms = 0, []
     for term in expression.split("+"):
         found = _TERM.fullmatch(term.strip())
         if found is None or (found[2] and found[2] not in known):
             raise ArchitectureError(f"cannot read {expression!r} in a key map", allowed=", ".join(known))
         factor, name, number = found.groups()
-        total += int(number) if number else int(factor or 1) * known[name]
-    return total
+        if number:
+            start += int(number)
+        else:
+            terms.append((int(factor or 1), name))
+    return start, tuple(terms)
 
 
-def _numbered(arch: Architecture) -> Iterator[tuple[str, dict[str, int]]]:
-    """Each key of ours with the numbers that a template may use."""
-    blocks: dict[str, int] = {}
-    positions: dict[str, dict[str, int]] = {}
-    first: dict[str, int] = {}
+def _numbered(arch: Architecture) -> Iterator[tuple[str, tuple[Weight, ...], dict[str, int]]]:
+    """Each layer of ours that has tensors: its path, these, and the numbers that a template may use."""
+    current: list[str] = []
+    children: dict[str, int] = {}
+    number = blocks = 0
     for layer in arch.layers():
-        stage, block, child = _place(layer.path)
-        if stage is not None and block != "entry":
-            blocks.setdefault(f"{stage}.{block}", len(blocks))
-        if stage is not None:
-            first.setdefault(stage, len(blocks) - (block != "entry"))
-        place = positions.setdefault(f"{stage}.{block}", {})
-        position = place.setdefault(child, len(place))
-        number = first[stage] if block == "entry" and stage is not None else blocks.get(f"{stage}.{block}", len(blocks))
-        for weight in layer.node.weights(layer.enters):
-            yield joined(layer.path, weight.name), {"n": number, "i": position}
-
-
-def _place(path: str) -> tuple[str | None, str, str]:
-    """Stage, block and the child below the block of a layer's path; outside the stages, its first segment stands as the
-    block.
-    """
-    segments = [*path.split("."), "", "", ""]
-    if segments[0] == "stages":
-        return segments[1], segments[2], segments[3]
-    return None, segments[0], segments[1]
+        segments = layer.path.split(".")
+        depth = 3 if segments[0] == "stages" else 1
+        place, child = segments[:depth], segments[depth] if len(segments) > depth else ""
+        if place != current:
+            current, children, number = place, {}, blocks
+            blocks += depth == 3 and place[2] != "entry"
+        position = children.setdefault(child, len(children))
+        weights = layer.node.weights(layer.enters)
+        if weights:
+            yield layer.path, weights, {"n": number, "i": position}

@@ -13,12 +13,12 @@ from vertebra.arch.architecture import Architecture, Initialisation, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.inverted import InvertedResidual, MBConv
 from vertebra.arch.blocks.separable import DepthwiseSeparable
-from vertebra.arch.combinators import seq
 from vertebra.arch.node import Node
-from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm
-from vertebra.arch.record import brief, replace
-from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.arch.primitives import Act, Norm
+from vertebra.arch.record import replace
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer
+from vertebra.zoo.making import chosen, mean_head
+from vertebra.zoo.mobile import TORCH
 from vertebra.zoo.mobile_keys import TIMM, TORCHVISION_MNASNET
 
 Kind = Literal["b1", "a1", "small"]
@@ -73,17 +73,13 @@ def mnasnet(
     ``"b1"`` has no attention, ``"a1"`` is the paper's network.  Raises ArchitectureError for an unknown kind and for
     numbers out of range, TransformError for a multiplier that is.
     """
-    if not isinstance(kind, str) or kind not in TABLES:
-        raise ArchitectureError(f"unknown kind {brief(kind)}", where="mnasnet", allowed=", ".join(TABLES))
-    norm = norm or Norm()
-    stem, rows = TABLES[kind]
+    norm = norm or TORCH
+    stem, rows = chosen("kind", kind, TABLES, "mnasnet")
     base = Architecture(
         name=name,
         stem=ConvNormAct(stem, 3, 2, norm=norm, act=RELU),
         stages=tuple(Stage(_block(block, t, k, s, c, norm), n) for block, t, k, s, c, n in rows),
-        head=seq(
-            conv=ConvNormAct(1280, norm=norm, act=RELU), pool=GlobalPool(), dropout=Dropout(0.2), fc=Linear(classes)
-        ),
+        head=mean_head(classes, ("conv", ConvNormAct(1280, norm=norm, act=RELU)), dropout=0.2),
         resolution=resolution,
         initialisation=Initialisation(linear="uniform_fan_out"),
     )
@@ -98,7 +94,6 @@ def _block(kind: Block, expansion: int, kernel: int, stride: int, out: int, norm
     return MBConv(out, stride, expansion, kernel, norm=norm, act=RELU)
 
 
-_TORCHVISION = "torchvision IMAGENET1K_V1 weights"
 _AUTHORS = "TensorFlow TPU models, mnasnet README"
 _TORCHVISION_NORM = Norm(momentum=1 - 0.9997)
 
@@ -126,7 +121,7 @@ def _in_torchvision(name: str, timm: str | None, width: float, top1: float) -> E
     return Entry(
         name,
         partial(mnasnet, "b1", width, name=name),
-        Accuracy(top1, 224, _TORCHVISION),
+        Accuracy(top1, 224, TORCHVISION_V1),
         "batch-norm momentum 0.1, as in timm; torchvision's is 3e-4, for the authors' long training",
         torchvision=Peer(name, TORCHVISION_MNASNET, exact),
         timm=None if timm is None else Peer(timm, TIMM),

@@ -11,11 +11,11 @@ from functools import partial
 from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.separable import DepthwiseSeparable
-from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import Act, Function, GlobalPool, Linear
+from vertebra.arch.primitives import Act, Function
 from vertebra.arch.record import replace
 from vertebra.arch.rounding import Rounding
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
+from vertebra.zoo.making import mean_head
 from vertebra.zoo.mobile_keys import TIMM_V1
 
 # output channels, stride, depth
@@ -38,13 +38,12 @@ def mobilenet_v1(
     multiplier out of range, ArchitectureError for other numbers that are.
     """
     act = Act(activation)
-    ends = {"pool": GlobalPool(), "fc": Linear(classes)}
-    head = seq(**ends) if last is None else seq(conv=ConvNormAct(last, act=act), **ends)
+    before = () if last is None else (("conv", ConvNormAct(last, act=act)),)
     base = Architecture(
         name=name,
         stem=ConvNormAct(32, 3, 2, act=act),
         stages=tuple(Stage(DepthwiseSeparable(c, s, act=act, end=act), n) for c, s, n in STAGES),
-        head=head,
+        head=mean_head(classes, *before),
         resolution=resolution,
         rounding=Rounding(head_floor=1.0),
     )

@@ -11,13 +11,13 @@ from functools import partial
 from vertebra.arch.architecture import Architecture, Initialisation, Stage
 from vertebra.arch.blocks.basic import ConvNormAct
 from vertebra.arch.blocks.inverted import InvertedResidual
-from vertebra.arch.combinators import seq
-from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear
+from vertebra.arch.primitives import Act
 from vertebra.arch.record import replace
 from vertebra.arch.rounding import Rounding
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.making import mean_head
+from vertebra.zoo.mobile import scaled_between_ends
 from vertebra.zoo.mobile_keys import TIMM, TORCHVISION_MOBILENET_V2
-from vertebra.zoo.multipliers import scaled_between_ends
 
 # expansion t, output channels c, repeats n, stride s
 STAGES: tuple[tuple[int, int, int, int], ...] = (
@@ -57,7 +57,7 @@ def _base(classes: int, resolution: int, name: str) -> Architecture:
         name=name,
         stem=ConvNormAct(32, 3, 2, act=relu6),
         stages=tuple(Stage(InvertedResidual(c, s, t), n) for t, c, n, s in STAGES),
-        head=seq(conv=ConvNormAct(1280, act=relu6), pool=GlobalPool(), dropout=Dropout(0.2), fc=Linear(classes)),
+        head=mean_head(classes, ("conv", ConvNormAct(1280, act=relu6)), dropout=0.2),
         resolution=resolution,
         rounding=Rounding(head_floor=1.0),
         initialisation=Initialisation(linear="normal"),

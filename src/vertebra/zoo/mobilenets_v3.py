@@ -17,11 +17,12 @@ from vertebra.arch.blocks.inverted import InvertedResidual
 from vertebra.arch.blocks.squeeze import SqueezeExcite
 from vertebra.arch.combinators import seq
 from vertebra.arch.primitives import Act, Dropout, GlobalPool, Linear, Norm, Padding
-from vertebra.arch.record import brief, replace
+from vertebra.arch.record import replace
 from vertebra.arch.rounding import Rounding
-from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.keys import KeyMap
+from vertebra.zoo.making import chosen
+from vertebra.zoo.mobile import AUTHORS, TORCH, tensorflow_entry
 from vertebra.zoo.mobile_keys import (
     TIMM_CONV,
     TIMM_ENDS,
@@ -88,15 +89,12 @@ TABLES: dict[Kind, Table] = {
     "small_minimal": Table(_minimal(SMALL), 576, 1024, RELU),
 }
 
-AUTHORS_NORM = Norm(eps=1e-3, momentum=0.01)
-"""As in torchvision and the authors' code."""
-
 
 def mobilenet_v3(
     kind: Kind = "large",
     width: float = 1.0,
     *,
-    norm: Norm = AUTHORS_NORM,
+    norm: Norm = AUTHORS,
     padding: Padding = "half",
     classes: int = 1000,
     resolution: int = 224,
@@ -108,9 +106,7 @@ def mobilenet_v3(
     that of strided convolutions.  Raises ArchitectureError for an unknown kind and for numbers out of range,
     TransformError for a multiplier that is.
     """
-    if not isinstance(kind, str) or kind not in TABLES:
-        raise ArchitectureError(f"unknown kind {brief(kind)}", where="mobilenet_v3", allowed=", ".join(TABLES))
-    table = TABLES[kind]
+    table = chosen("kind", kind, TABLES, "mobilenet_v3")
     blocks = tuple(
         Stage(InvertedResidual(c, s, t, k, norm, act, attention, 8, padding), n)
         for k, t, c, attention, act, s, n in table.rows
@@ -150,8 +146,6 @@ _KEYS = {"large": _timm_keys(LARGE_PLACES), "small": _timm_keys(SMALL_PLACES)}
 _PAPER = "Howard et al. 2019, table 3"
 _SLIM = "TensorFlow models, slim/nets/mobilenet README"
 _TIMM = "timm, lamb_in1k weights"
-_TIMM_NORM = Norm()
-_TENSORFLOW_NORM = Norm(eps=1e-3)
 
 # kind, top-1 in percent at 224 px
 FIRST: tuple[tuple[Literal["large", "small"], float], ...] = (("large", 75.2), ("small", 67.4))
@@ -182,20 +176,19 @@ def _first(kind: Literal["large", "small"], top1: float) -> Entry:
         Accuracy(top1, 224, _PAPER),
         "batch-norm epsilon 1e-3, as in torchvision; timm's is 1e-5",
         torchvision=Peer(name, TORCHVISION_MOBILENET_V3),
-        timm=Peer(f"mobilenetv3_{kind}_100", _KEYS[kind], partial(mobilenet_v3, kind, norm=_TIMM_NORM, name=name)),
+        timm=Peer(f"mobilenetv3_{kind}_100", _KEYS[kind], partial(mobilenet_v3, kind, norm=TORCH, name=name)),
     )
 
 
 def _narrow(name: str, kind: Literal["large", "small"], width: float, top1: float, source: str) -> Entry:
-    make = partial(mobilenet_v3, kind, width, norm=_TIMM_NORM, name=name)
+    make = partial(mobilenet_v3, kind, width, norm=TORCH, name=name)
     note = "batch-norm epsilon 1e-5, as in timm; the authors' is 1e-3"
     return Entry(name, make, Accuracy(top1, 224, source), note, timm=Peer(name, _KEYS[kind]))
 
 
 def _tensorflow(name: str, kind: Kind, width: float, top1: float, source: str) -> Entry:
-    make = partial(mobilenet_v3, kind, width, norm=_TENSORFLOW_NORM, padding="same", name=name)
     keys = _KEYS["small" if kind.startswith("small") else "large"]
-    return Entry(name, make, Accuracy(top1, 224, source), "padded as TensorFlow pads", timm=Peer(name, keys))
+    return tensorflow_entry(name, partial(mobilenet_v3, kind, width), Accuracy(top1, 224, source), keys)
 
 
 FAMILY = Family(

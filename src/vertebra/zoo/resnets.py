@@ -16,34 +16,29 @@ from vertebra.arch.blocks.residual import BasicResidual, Bottleneck, Shortcut
 from vertebra.arch.blocks.squeeze import SqueezeExcite
 from vertebra.arch.combinators import seq
 from vertebra.arch.node import Node
-from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
+from vertebra.arch.primitives import Act, Conv, Norm, Pool
 from vertebra.arch.record import brief
 from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family
+from vertebra.zoo.making import chosen, mean_head, stage_pairs
 from vertebra.zoo.resnet_keys import BOTH, RESNET, TIMM, peer
 
 Kind = Literal["basic", "bottleneck"]
 
 
-Maker = Callable[[int, int], Node]
-"""A block of a width and a stride."""
+def _basic(
+    width: int, stride: int, groups: int, base_width: int, attention: SqueezeExcite | None, shortcut: Shortcut
+) -> Node:
+    return BasicResidual(width, stride, groups, attention, shortcut)
 
 
-def _basic(groups: int, base_width: int, attention: SqueezeExcite | None, shortcut: Shortcut) -> Maker:
-    if base_width != 64:
-        raise ArchitectureError(
-            f"a base width of {brief(base_width)} for basic blocks", where="resnet", allowed="64, or block='bottleneck'"
-        )
-    return lambda width, stride: BasicResidual(width, stride, groups, attention, shortcut)
+def _bottleneck(
+    width: int, stride: int, groups: int, base_width: int, attention: SqueezeExcite | None, shortcut: Shortcut
+) -> Node:
+    return Bottleneck(4 * width, stride, groups, base_width, attention=attention, shortcut=shortcut)
 
 
-def _bottleneck(groups: int, base_width: int, attention: SqueezeExcite | None, shortcut: Shortcut) -> Maker:
-    return lambda width, stride: Bottleneck(
-        4 * width, stride, groups, base_width, attention=attention, shortcut=shortcut
-    )
-
-
-KINDS: dict[Kind, Callable[[int, int, SqueezeExcite | None, Shortcut], Maker]] = {
+KINDS: dict[Kind, Callable[[int, int, int, int, SqueezeExcite | None, Shortcut], Node]] = {
     "basic": _basic,
     "bottleneck": _bottleneck,
 }
@@ -71,37 +66,36 @@ def resnet(
     """A ResNet with any depths and widths: a stage for each pair of them.
 
     ``widths`` are those of the paper's table before the bottleneck's expansion of 4.  ``groups`` and ``base_width``
-    give ResNeXt, ``attention`` SENet; ``stem`` makes the stem of the first width.  Raises ArchitectureError for an
-    unknown block, for widths that are not as many as depths, and for numbers out of range, a ``base_width`` of basic
-    blocks among them.
+    give ResNeXt, ``attention`` SENet; ``stem`` makes the stem of the first width.  Raises ArchitectureError, its
+    line beginning with ``name``, for an unknown block, for widths that are not as many as depths, and for numbers out
+    of range, a ``base_width`` of basic blocks among them.
     """
-    if not isinstance(block, str) or block not in KINDS:
-        raise ArchitectureError(f"unknown block {brief(block)}", where="resnet", allowed=", ".join(KINDS))
-    if len(widths) != len(depths) or not depths:
-        raise ArchitectureError(f"{len(depths)} depths and {len(widths)} widths", where="resnet", allowed="as many")
-    first = KINDS[block](groups, base_width, attention, shortcut)
+    make = chosen("block", block, KINDS, name)
+    stages = stage_pairs(depths, widths, name)
+    if block == "basic" and base_width != 64:
+        what = f"a base width of {brief(base_width)} for basic blocks"
+        raise ArchitectureError(what, where=name, allowed="64, or block='bottleneck'")
     return Architecture(
         name=name,
         stem=stem(widths[0]),
         stages=tuple(
-            Stage(first(width, 2 if index else 1), depth)
-            for index, (width, depth) in enumerate(zip(widths, depths, strict=True))
+            Stage(make(width, 2 if index else 1, groups, base_width, attention, shortcut), depth)
+            for index, (depth, width) in enumerate(stages)
         ),
-        head=seq(pool=GlobalPool(), fc=Linear(classes)),
+        head=mean_head(classes),
         resolution=resolution,
     )
 
 
-_TORCHVISION = "torchvision IMAGENET1K_V1 weights"
 _MAPPINGS = "He et al. 2016, Identity Mappings, table 5, tested at 320 px"
 
 # layers, block, depths, top-1 in percent, resolution, source, who has it
 ROWS: tuple[tuple[int, Kind, tuple[int, int, int, int], float, int, str, tuple[str, ...]], ...] = (
-    (18, "basic", (2, 2, 2, 2), 69.758, 224, _TORCHVISION, BOTH),
-    (34, "basic", (3, 4, 6, 3), 73.314, 224, _TORCHVISION, BOTH),
-    (50, "bottleneck", (3, 4, 6, 3), 76.130, 224, _TORCHVISION, BOTH),
-    (101, "bottleneck", (3, 4, 23, 3), 77.374, 224, _TORCHVISION, BOTH),
-    (152, "bottleneck", (3, 8, 36, 3), 78.312, 224, _TORCHVISION, BOTH),
+    (18, "basic", (2, 2, 2, 2), 69.758, 224, TORCHVISION_V1, BOTH),
+    (34, "basic", (3, 4, 6, 3), 73.314, 224, TORCHVISION_V1, BOTH),
+    (50, "bottleneck", (3, 4, 6, 3), 76.130, 224, TORCHVISION_V1, BOTH),
+    (101, "bottleneck", (3, 4, 23, 3), 77.374, 224, TORCHVISION_V1, BOTH),
+    (152, "bottleneck", (3, 8, 36, 3), 78.312, 224, TORCHVISION_V1, BOTH),
     (200, "bottleneck", (3, 24, 36, 3), 78.2, 320, _MAPPINGS, TIMM),
 )
 

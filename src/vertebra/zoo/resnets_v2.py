@@ -14,11 +14,10 @@ from functools import partial
 from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks.preactivation import PreactBottleneck
 from vertebra.arch.combinators import seq
-from vertebra.arch.node import Node
-from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
+from vertebra.arch.primitives import Conv, Pool
 from vertebra.arch.rounding import Rounding
-from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
+from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, cifar_entry
+from vertebra.zoo.making import preact_head, stage_pairs
 from vertebra.zoo.resnet_keys import RESNET_V2
 
 CIFAR_WIDTHS = (64, 128, 256)
@@ -37,14 +36,12 @@ def resnet_v2(
     ``widths`` are those before the expansion of 4.  Raises ArchitectureError for widths that are not as many as depths,
     and for numbers out of range.
     """
-    if len(widths) != len(depths) or not depths:
-        raise ArchitectureError(f"{len(depths)} depths and {len(widths)} widths", where="resnet_v2", allowed="as many")
+    stages = stage_pairs(depths, widths, "resnet_v2")
     return Architecture(
         name=name,
         stem=seq(conv=Conv(widths[0], 7, 2), pool=Pool("max", 3, 2, 1)),
         stages=tuple(
-            Stage(PreactBottleneck(4 * width, 2 if index else 1), depth)
-            for index, (width, depth) in enumerate(zip(widths, depths, strict=True))
+            Stage(PreactBottleneck(4 * width, 2 if index else 1), depth) for index, (depth, width) in enumerate(stages)
         ),
         head=preact_head(classes),
         resolution=resolution,
@@ -66,11 +63,6 @@ def cifar_resnet_v2(n: int, *, classes: int = 10, resolution: int = 32, name: st
         resolution=resolution,
         rounding=Rounding(divisor=4),
     )
-
-
-def preact_head(classes: int) -> Node:
-    """The norm and the activation that the last sum still lacks, the pool and the classifier."""
-    return seq(norm=Norm(), act=Act(), pool=GlobalPool(), fc=Linear(classes))
 
 
 _NOTE = "as timm's: the stride is on the 3x3 convolution, the authors' code has it on the first 1x1"
@@ -103,12 +95,8 @@ def _entry(layers: int, depths: tuple[int, ...], top1: float, resolution: int, s
 
 
 def _cifar_entry(layers: int, n: int, error: float, millions: float, digits: int) -> Entry:
-    return Entry(
-        f"cifar_resnetv2_{layers}",
-        partial(cifar_resnet_v2, n),
-        Accuracy(round(100 - error, 2), 32, _TABLE4),
-        published=Published(_TABLE4, params=millions * 1e6, digits=digits),
-    )
+    name = f"cifar_resnetv2_{layers}"
+    return cifar_entry(name, partial(cifar_resnet_v2, n), error, _TABLE4, millions, digits)
 
 
 _PAPER = "He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv:1603.05027"

@@ -13,7 +13,7 @@ from functools import partial
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.blocks.squeeze import SqueezeExcite
-from vertebra.zoo.entry import Accuracy, Entry, Family, Published
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Published
 from vertebra.zoo.resnet_keys import BOTH, NEITHER, RESNET, TIMM, peer
 from vertebra.zoo.resnets import resnet
 
@@ -62,7 +62,7 @@ ROWS: tuple[tuple[int, int, int, float, str, tuple[str, ...]], ...] = (
     (101, 1, 100, 78.7, _TABLE4, NEITHER),
     (101, 2, 64, 79.3, _TABLE4, NEITHER),
     (101, 64, 4, 79.6, _TABLE4, BOTH),
-    (101, 32, 8, 79.312, "torchvision IMAGENET1K_V1 weights", BOTH),
+    (101, 32, 8, 79.312, TORCHVISION_V1, BOTH),
     (101, 32, 16, 84.166, _MAHAJAN, TIMM),
     (101, 32, 32, 85.09, _MAHAJAN, TIMM),
 )

@@ -16,10 +16,10 @@ from vertebra.arch.blocks.biased import BiasedConv
 from vertebra.arch.combinators import Seq
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Act, AdaptivePool, Conv, Dropout, GlobalPool, Identity, Linear, Norm, Pool
-from vertebra.arch.record import brief
 from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer, Published
 from vertebra.zoo.keys import KeyMap
+from vertebra.zoo.making import chosen, stage_pairs
 
 WIDTHS = (64, 128, 256, 512, 512)
 WINDOW = 7
@@ -50,10 +50,8 @@ def vgg(
     Raises ArchitectureError for numbers out of range, widths that are not as many as depths, no width in ``hidden``,
     and an unknown classifier.
     """
-    if len(widths) != len(depths) or not depths:
-        raise ArchitectureError(f"{len(depths)} depths and {len(widths)} widths", where="vgg", allowed="as many")
-    if not isinstance(classifier, str) or classifier not in HEADS:
-        raise ArchitectureError(f"unknown classifier {brief(classifier)}", where="vgg", allowed=", ".join(HEADS))
+    stages = stage_pairs(depths, widths, "vgg")
+    head = chosen("classifier", classifier, HEADS, "vgg")
     if not hidden:
         raise ArchitectureError("no hidden widths", where="vgg", allowed="at least one")
     return Architecture(
@@ -61,9 +59,9 @@ def vgg(
         stem=Identity(),
         stages=tuple(
             Stage(BiasedConv(width, norm=norm), depth, Pool() if index else None)
-            for index, (width, depth) in enumerate(zip(widths, depths, strict=True))
+            for index, (depth, width) in enumerate(stages)
         ),
-        head=HEADS[classifier](hidden, dropout, classes),
+        head=head(hidden, dropout, classes),
         resolution=resolution,
         initialisation=Initialisation(linear="normal"),
     )
@@ -112,7 +110,7 @@ def _entry(layers: int, depths: tuple[int, ...], millions: int, norm: Norm | Non
     return Entry(
         name,
         make,
-        Accuracy(top1, 224, "torchvision IMAGENET1K_V1 weights"),
+        Accuracy(top1, 224, TORCHVISION_V1),
         "" if norm is None else "batch normalisation is torchvision's addition; its convolutions keep their bias",
         torchvision=Peer(name, KeyMap((*convs, *_TORCHVISION_HEAD))),
         timm=Peer(name, KeyMap((*convs, *_TIMM_HEAD)), partial(make, classifier="sliding")),

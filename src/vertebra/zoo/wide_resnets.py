@@ -13,13 +13,11 @@ from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks.preactivation import PreactBasic
 from vertebra.arch.combinators import seq
 from vertebra.arch.primitives import Conv
-from vertebra.arch.record import brief
 from vertebra.arch.rounding import Rounding
-from vertebra.errors import ArchitectureError
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
+from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer, cifar_entry
+from vertebra.zoo.making import preact_head, sixth
 from vertebra.zoo.resnet_keys import RESNET
 from vertebra.zoo.resnets import resnet
-from vertebra.zoo.resnets_v2 import preact_head
 
 WIDTHS = (16, 32, 64)
 
@@ -52,14 +50,12 @@ def cifar_wide_resnet(
 
     Raises ArchitectureError for layers that are not 6n + 4 and for numbers out of range.
     """
-    if type(layers) is not int or layers < 10 or layers % 6 != 4:
-        raise ArchitectureError(f"{brief(layers)} layers", where="cifar_wide_resnet", allowed="6n + 4: 10, 16, 22, ...")
+    n = sixth(layers, "cifar_wide_resnet")
     return Architecture(
         name=name or f"cifar_wrn{layers}_{factor}",
         stem=seq(conv=Conv(16, 3)),
         stages=tuple(
-            Stage(PreactBasic(width * factor, 2 if index else 1, dropout), (layers - 4) // 6)
-            for index, width in enumerate(WIDTHS)
+            Stage(PreactBasic(width * factor, 2 if index else 1, dropout), n) for index, width in enumerate(WIDTHS)
         ),
         head=preact_head(classes),
         resolution=resolution,
@@ -96,19 +92,15 @@ def _entry(layers: int, depths: tuple[int, ...], top1: float) -> Entry:
     return Entry(
         name,
         partial(wide_resnet, depths, name=name),
-        Accuracy(top1, 224, "torchvision IMAGENET1K_V1 weights"),
+        Accuracy(top1, 224, TORCHVISION_V1),
         torchvision=Peer(name, RESNET),
         timm=Peer(name, RESNET),
     )
 
 
 def _cifar_entry(layers: int, factor: int, error: float, source: str, millions: float, digits: int) -> Entry:
-    return Entry(
-        f"cifar_wrn{layers}_{factor}",
-        partial(cifar_wide_resnet, layers, factor),
-        Accuracy(round(100 - error, 2), 32, source),
-        published=Published(source, params=millions * 1e6, digits=digits),
-    )
+    name = f"cifar_wrn{layers}_{factor}"
+    return cifar_entry(name, partial(cifar_wide_resnet, layers, factor), error, source, millions, digits)
 
 
 _PAPER = "Zagoruyko and Komodakis 2016, Wide Residual Networks, arXiv:1605.07146"

@@ -10,7 +10,8 @@ from vertebra.arch.node import Block, Node
 from vertebra.arch.primitives import Act, AdaptivePool, Dropout, GlobalPool, Linear, Norm, Pool
 from vertebra.arch.record import Channels, Fraction, Kernel, Positive
 
-_NORM = Norm(eps=1e-3)
+NORM = Norm(eps=1e-3)
+"""The norm of the authors' code of Inception, and of torchvision's GoogLeNet."""
 
 
 class Inception(Block, frozen=True):
@@ -66,7 +67,7 @@ class InceptionA(Block, frozen=True):
     five: Channels = 64
     reduce3: Channels = 64
     three: Channels = 96
-    norm: Norm = _NORM
+    norm: Norm = NORM
     act: Act = Act()
 
     def layers(self, channels: int) -> Node:
@@ -75,7 +76,7 @@ class InceptionA(Block, frozen=True):
             branch1x1=conv(self.one),
             branch5x5=seq(reduce=conv(self.reduce5), conv=conv(self.five, 5)),
             branch_double=seq(reduce=conv(self.reduce3), conv1=conv(self.three, 3), conv2=conv(self.three, 3)),
-            branch_pool=seq(pool=_average(), project=conv(self.pool)),
+            branch_pool=_projected(conv(self.pool)),
         )
 
 
@@ -95,7 +96,7 @@ class InceptionB(Block, frozen=True):
     reduce: Channels = 64
     double: Channels = 96
     stride: Positive = 2
-    norm: Norm = _NORM
+    norm: Norm = NORM
     act: Act = Act()
 
     def layers(self, channels: int) -> Node:
@@ -124,7 +125,7 @@ class InceptionC(Block, frozen=True):
     middle: Channels
     out: Channels = 192
     kernel: Positive = 7
-    norm: Norm = _NORM
+    norm: Norm = NORM
     act: Act = Act()
 
     def layers(self, channels: int) -> Node:
@@ -140,7 +141,7 @@ class InceptionC(Block, frozen=True):
                 column2=column(self.middle),
                 row2=row(self.out),
             ),
-            branch_pool=seq(pool=_average(), project=conv(self.out)),
+            branch_pool=_projected(conv(self.out)),
         )
 
 
@@ -160,7 +161,7 @@ class InceptionD(Block, frozen=True):
     three: Channels = 320
     kernel: Positive = 7
     stride: Positive = 2
-    norm: Norm = _NORM
+    norm: Norm = NORM
     act: Act = Act()
 
     def layers(self, channels: int) -> Node:
@@ -195,7 +196,7 @@ class InceptionE(Block, frozen=True):
     half: Channels = 384
     reduce: Channels = 448
     pool: Channels = 192
-    norm: Norm = _NORM
+    norm: Norm = NORM
     act: Act = Act()
 
     def layers(self, channels: int) -> Node:
@@ -205,7 +206,7 @@ class InceptionE(Block, frozen=True):
             branch1x1=conv(self.one),
             branch3x3=seq(reduce=conv(self.half), fork=fork),
             branch_double=seq(reduce=conv(self.reduce), conv=conv(self.half, 3), fork=fork),
-            branch_pool=seq(pool=_average(), project=conv(self.pool)),
+            branch_pool=_projected(conv(self.pool)),
         )
 
 
@@ -223,7 +224,7 @@ class AuxiliaryDense(Block, frozen=True):
     reduce: Channels = 128
     hidden: Channels = 1024
     dropout: Fraction = 0.7
-    norm: Norm | None = _NORM
+    norm: Norm | None = NORM
     act: Act = Act()
 
     def layers(self, channels: int) -> Node:
@@ -250,7 +251,7 @@ class AuxiliaryConv(Block, frozen=True):
     classes: Positive = 1000
     reduce: Channels = 128
     hidden: Channels = 768
-    norm: Norm = _NORM
+    norm: Norm = NORM
     act: Act = Act()
 
     def layers(self, channels: int) -> Node:
@@ -264,6 +265,6 @@ class AuxiliaryConv(Block, frozen=True):
         )
 
 
-def _average() -> Pool:
-    """A mean of nine that counts the zeros of the border."""
-    return Pool("padded_average", 3, 1, 1)
+def _projected(conv: ConvNormAct) -> Node:
+    """A convolution of the mean of nine, which counts the zeros of the border."""
+    return seq(pool=Pool("padded_average", 3, 1, 1), project=conv)

@@ -1,0 +1,1 @@
+"""How long networks take on this machine: measured on the real engines, stored, and predicted."""

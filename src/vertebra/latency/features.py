@@ -1,0 +1,173 @@
+"""A unit as numbers: what its time may depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vertebra.arch.shapes import Shape
+from vertebra.latency.units import PRODUCTS, Unit
+
+LANES = 16
+"""Values of float32 in the widest register; kernels fill channels up to a multiple of it."""
+
+KINDS = (
+    *PRODUCTS,
+    "max_pool",
+    "average_pool",
+    "global_pool",
+    "adaptive_pool",
+    "batch_norm",
+    "group_norm",
+    "layer2d_norm",
+    "local_response_norm",
+    "global_response_norm",
+    "act",
+    "scale",
+    "pad",
+    "add",
+    "concat",
+    "gate",
+)
+"""Every kind of unit; a test holds it to ``units.WORK``."""
+
+ACTS = (
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "silu",
+    "hard_swish",
+    "hard_sigmoid",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "mish",
+)
+"""Every activation that takes time; a test holds it to ``arch.primitives.Function``."""
+
+NUMBERS = 30
+"""Features before the indicators of kind and activation."""
+
+WIDTH = NUMBERS + len(KINDS) + len(ACTS)
+
+_KIND = {name: place for place, name in enumerate(KINDS)}
+_ACT = {name: place for place, name in enumerate(("", *ACTS))}
+
+Whole = NDArray[np.int64]
+
+
+class Columns(NamedTuple):
+    """Units as columns of whole numbers [n]; a vector has one row and one column.  ``act``: 0 is none."""
+
+    kind: Whole
+    act: Whole
+    channels: Whole
+    rows: Whole
+    columns: Whole
+    out: Whole
+    out_rows: Whole
+    out_columns: Whole
+    kernel_rows: Whole
+    kernel_columns: Whole
+    stride: Whole
+    dilation: Whole
+    groups: Whole
+    norm: Whole
+    joins: Whole
+
+
+def columns_of(units: Iterable[Unit]) -> Columns:
+    """The columns of some units."""
+    table = [
+        (
+            _KIND[unit.kind],
+            _ACT[unit.act],
+            *_map(unit.enters),
+            *_map(unit.leaves),
+            *unit.kernel,
+            unit.stride[0],
+            unit.dilation[0],
+            unit.groups,
+            unit.norm,
+            unit.joins,
+        )
+        for unit in units
+    ]
+    return Columns(*np.array(table, np.int64).reshape(-1, len(Columns._fields)).T)
+
+
+def matrix(units: Iterable[Unit]) -> NDArray[np.float32]:
+    """float32 [n, WIDTH]: a row for each unit."""
+    return features(columns_of(units))
+
+
+def features(units: Columns) -> NDArray[np.float32]:
+    """float32 [n, WIDTH]: sizes as logarithms (times follow products of them), remainders of channels and columns by
+    LANES, indicators of kind and activation.
+    """
+    every = np.arange(len(units.kind))
+    found = np.zeros((len(every), WIDTH), np.float32)
+    for place, values in enumerate(_sizes(units)):
+        found[:, place] = values
+    found[every, NUMBERS + units.kind] = 1.0
+    acting = units.act > 0
+    found[every[acting], NUMBERS + len(KINDS) + units.act[acting] - 1] = 1.0
+    return found
+
+
+def _sizes(of: Columns) -> list[NDArray[np.float64] | NDArray[np.bool_] | Whole]:
+    positions, out_positions = of.rows * of.columns, of.out_rows * of.out_columns
+    entering, leaving = of.channels * positions, of.out * out_positions
+    channels, out = np.where(of.kind == _KIND["linear"], entering, of.channels), of.out
+    area = of.kernel_rows * of.kernel_columns
+    share = channels / of.groups
+    weights = np.where(of.kind < len(PRODUCTS), out * area * share, 0.0)  # the kinds of products come first
+    macs = weights * out_positions
+    return [
+        _log(channels),
+        _log(out),
+        _log(positions),
+        _log(out_positions),
+        _log(macs),
+        _log(weights),
+        _log(entering),
+        _log(leaving),
+        _log(area),
+        _log(of.stride),
+        of.dilation,
+        _log(of.groups),
+        _log(share),
+        of.norm,
+        of.joins,
+        _log(_filled(channels)),
+        _log(_filled(out)),
+        _log(_filled(share)),
+        channels % LANES / LANES,
+        out % LANES / LANES,
+        channels % LANES == 0,
+        out % LANES == 0,
+        channels % 4 == 0,
+        out % 4 == 0,
+        channels < LANES,
+        of.out_columns % LANES / LANES,
+        _log(of.out_columns),
+        _log(_filled(of.out_columns)),
+        of.kernel_rows != of.kernel_columns,
+        _log(macs) - _log(entering + leaving + weights),
+    ]
+
+
+def _map(shape: Shape) -> tuple[int, int, int]:
+    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (shape[0], 1, 1)
+
+
+def _log(values: Whole | NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.log2(values + 1))
+
+
+def _filled(values: Whole | NDArray[np.float64]) -> NDArray[np.float64]:
+    """The multiple of LANES that holds each."""
+    return np.asarray(np.ceil(np.ceil(values) / LANES) * LANES)

@@ -1,0 +1,80 @@
+"""Latency of a network that was never run: the times of its units, added up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from vertebra.arch.architecture import Architecture
+from vertebra.errors import ShapeError
+from vertebra.latency.profile import Profile
+from vertebra.latency.units import Unit, tally
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """Milliseconds for a batch; nine of ten networks that were held out lay between ``low`` and ``high``."""
+
+    ms: float
+    low: float
+    high: float
+
+
+class Predictor:
+    """Predicts by a profile; what it has worked out of a unit it keeps."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._estimator = profile.estimator.ready()
+        self._places: dict[Unit, int] = {}
+        self._times: NDArray[np.float64] = np.empty(0)
+
+    @classmethod
+    def of(cls, profile: Profile) -> Self:
+        """Raises ProfileError where the profile's arrays do not fit together."""
+        return cls(profile)
+
+    def predict(self, arch: Architecture, resolution: int | None = None) -> Prediction:
+        """The latency at ``resolution`` px, or at the architecture's own; raises ShapeError where it does not fit."""
+        ms = float(self._totals([_tally(arch, resolution)])[0])
+        low, high = self.profile.interval
+        return Prediction(ms, low * ms, high * ms)
+
+    def many(self, archs: Sequence[Architecture]) -> NDArray[np.float64]:
+        """Milliseconds of each, float64 [n], each at its own resolution; thousands a second where they share blocks."""
+        return self._totals([_tally(arch) for arch in archs])
+
+    def units(self, arch: Architecture, resolution: int | None = None) -> dict[Unit, float]:
+        """Milliseconds of each distinct unit, all its runs together."""
+        counts = _tally(arch, resolution)
+        places = self._known(counts)
+        return {unit: float(self._times[places[unit]]) * times for unit, times in counts.items()}
+
+    def _totals(self, tallies: Sequence[Counter[Unit]]) -> NDArray[np.float64]:
+        places = self._known(unit for counts in tallies for unit in counts)
+        totals = np.full(len(tallies), self._estimator.start_ms)
+        for row, counts in enumerate(tallies):
+            at = [places[unit] for unit in counts]
+            totals[row] += self._times[at] @ np.fromiter(counts.values(), np.float64, len(counts))
+        return totals
+
+    def _known(self, units: Iterable[Unit]) -> dict[Unit, int]:
+        """The place of each unit in the table of times, which gets those that are new."""
+        new = [unit for unit in dict.fromkeys(units) if unit not in self._places]
+        if new:
+            self._places.update({unit: len(self._places) + index for index, unit in enumerate(new)})
+            self._times = np.concatenate([self._times, self._estimator.times(new)])
+        return self._places
+
+
+def _tally(arch: Architecture, resolution: int | None = None) -> Counter[Unit]:
+    try:
+        return tally(arch, resolution)
+    except ShapeError:
+        for _ in arch.layers(arch.shape_at(resolution)):
+            pass  # layer by layer, so that the error names the layer's path
+        raise

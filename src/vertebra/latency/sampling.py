@@ -1,0 +1,103 @@
+"""Which networks a profile is made of: random relatives of the registered ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, get_args
+
+from vertebra.arch.architecture import Architecture
+from vertebra.arch.primitives import Function
+from vertebra.arch.record import replace
+from vertebra.arch.stage import Stage
+from vertebra.costs.count import cost
+from vertebra.errors import ArchitectureError, ProfileError, ShapeError, TransformError, some
+from vertebra.latency.units import tally
+from vertebra.zoo.entry import Family
+
+SIDES = (32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288)
+"""Resolutions in px."""
+
+WIDTHS, DEPTHS = (-2.0, 1.0), (-1.5, 0.5)
+"""Powers of two between which multipliers are drawn."""
+
+COPIES = 2
+"""Blocks that a stage of a shallow network has at most: what comes after the second is what the second was."""
+
+WHOLE = 3
+"""Every so many networks one keeps its depth."""
+
+MACS = (1_000_000, 1_000_000_000)
+"""Between which a shallow network stays; a whole one may have twice as many."""
+
+MOST_PARAMS = 40_000_000
+
+ATTEMPTS = 1000
+"""Draws in a row that come to nothing: then there is nothing to come."""
+
+SWAPPED = 0.2
+"""Part of the networks that get another activation or normalisation than their family's, for networks of users' own."""
+
+
+class Sample(NamedTuple):
+    """A network to be timed.  ``whole``: with all its blocks."""
+
+    arch: Architecture
+    family: str
+    whole: bool
+
+
+def samples(families: Sequence[Family], seed: int = 0) -> Iterator[Sample]:
+    """Networks without end: members of the families in random order, at random widths, depths and resolutions.
+
+    Raises ProfileError where the families have none that fits.
+    """
+    draw = random.Random(seed)
+    count = failed = 0
+    while families and failed < ATTEMPTS:
+        family = draw.choice(families)
+        whole = count % WHOLE == WHOLE - 1
+        arch = _drawn(draw, draw.choice(family.entries).make(), whole)
+        failed = failed + 1 if arch is None else 0
+        if arch is not None:
+            count += 1
+            yield Sample(arch, family.name, whole)
+    known = some([family.name for family in families]) or "no family"
+    raise ProfileError(f"{known}: no network to time", allowed=f"from {MACS[0]:,} to {MACS[1]:,} MACs")
+
+
+def _drawn(draw: random.Random, arch: Architecture, whole: bool) -> Architecture | None:
+    """A relative of a network; None where it would be none, or too small or large."""
+    width, depth = (2 ** draw.uniform(*bounds) for bounds in (WIDTHS, DEPTHS))
+    try:
+        arch = arch.scaled(width=width, depth=depth if whole else 1.0).with_resolution(draw.choice(SIDES))
+        if not whole:
+            arch = shallow(arch)
+        if draw.random() < SWAPPED:
+            arch = draw.choice(SWAPS)(draw, arch)
+        costs = cost(arch)
+        least, most = MACS
+        fits = least <= costs.macs <= most * (2 if whole else 1) and costs.params <= MOST_PARAMS
+        tally(arch)  # raises for a user's own kind of node without a rule
+    except (ArchitectureError, ShapeError, TransformError):
+        return None
+    return arch if fits else None
+
+
+def shallow(arch: Architecture) -> Architecture:
+    """With at most COPIES blocks in a stage."""
+    return replace(arch, stages=tuple(_cut(stage) for stage in arch.stages))
+
+
+def _cut(stage: Stage) -> Stage:
+    return replace(stage, depth=min(stage.depth, COPIES))
+
+
+Swap = Callable[[random.Random, Architecture], Architecture]
+
+SWAPS: tuple[Swap, ...] = (
+    lambda draw, arch: arch.with_activation(draw.choice(get_args(Function))),
+    lambda draw, arch: arch.with_activation(draw.choice(get_args(Function))),
+    lambda draw, arch: arch.with_se(draw.choice((4, 8, 16))),
+    lambda draw, arch: arch.with_norm(draw.choice(("group", "layer2d"))),
+)

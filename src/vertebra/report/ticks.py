@@ -1,0 +1,22 @@
+"""Ticks of a logarithmic axis: round numbers with their prefixes."""
+
+from __future__ import annotations
+
+import math
+
+WIDE = 3.0
+"""Decades of which 1, 2 and 5 are written; of more, 1 alone."""
+
+
+def log_ticks(low: float, high: float) -> tuple[float, ...]:
+    """The round numbers from ``low`` to ``high``, both above 0."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) <= WIDE else (1,)
+    return tuple(tick for decade in decades for step in steps if low <= (tick := float(f"{step}e{decade}")) <= high)
+
+
+def prefixed(tick: float) -> str:
+    """``20G``, ``500M``, ``0.5``"""
+    pairs = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+    scale, prefix = next((pair for pair in pairs if tick >= pair[0]), (1.0, ""))
+    return f"{tick / scale:g}{prefix}"
