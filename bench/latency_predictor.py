@@ -4,9 +4,10 @@
 
 Six families are tested: two of them (HELD_OUT) are left out of the profile entirely, four are in it.  A third of the
 networks are registered ones at their own resolution, the others random relatives (width, depth, resolution).  Each
-network is timed in ROUNDS rounds, all networks in turn, a reference network beside each, so that a machine that becomes
-slow for a while counts for none: times are ratios to the reference, at the reference's usual speed, both while the
-profile is made and here.  ``as measured`` compares with plain medians all the same.
+network is timed in ROUNDS rounds, all networks in turn.  What disturbs a machine only ever slows it down, in bursts, so
+a network's time is the lower quartile of its rounds' medians; and a profile made in five other minutes may have seen a
+slower or a faster machine, so predictions are taken at the speed of now, by a reference network that is timed in both.
+``as measured`` compares predictions as they are with the medians of all rounds.
 
 Prints, for networks of families that the profile knows and does not know: the part within +-10%, the median and 90th
 percentile of the error; the rank correlation within each factor-of-two band of latency; beside it what MACs alone and
@@ -30,7 +31,7 @@ from vertebra.arch.shapes import elements
 from vertebra.costs.count import cost
 from vertebra.engines.device import describe
 from vertebra.errors import ShapeError
-from vertebra.latency.building import BESIDE, build, reference_network
+from vertebra.latency.building import build, reference_network
 from vertebra.latency.engines import runner, session
 from vertebra.latency.load import Moment, between, moment
 from vertebra.latency.predictor import Predictor
@@ -46,7 +47,7 @@ HELD_OUT = ("mobilenet_v3", "resnext")
 SEEN = ("resnet", "mobilenet_v2", "efficientnet", "densenet")
 REGISTERED = 1 / 3
 MOST_MACS, MOST_PARAMS = 4e9, 30e6
-ROUNDS, WINDOW = 16, 0.03
+ROUNDS, WINDOW, QUARTER = 16, 0.03, 0.25
 SEED = 2026
 WITHIN = np.log(1.1)
 
@@ -59,10 +60,14 @@ class Case(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """Milliseconds of each round, [networks, rounds], and of the reference beside."""
+    """Milliseconds of each round: of networks [networks, rounds], and of the reference [rounds]."""
 
     ms: np.ndarray
     reference: np.ndarray
+
+    def own(self, rounds: slice = slice(None)) -> np.ndarray:
+        """Of each network undisturbed."""
+        return np.quantile(self.ms[:, rounds], QUARTER, axis=1)
 
 
 def cases(count: int) -> list[Case]:
@@ -100,16 +105,13 @@ def window(call: Callable[[], object], seconds: float) -> float:
 def measured(chosen: Sequence[Case], setting: Setting) -> Truth:
     """Each network in every round; all are ready at once."""
     with session(setting):
-        reference = runner(reference_network(), setting).run
-        calls = [runner(case.arch, setting).run for case in chosen]
-        ms, beside = np.empty((len(calls), ROUNDS)), np.empty((len(calls), ROUNDS))
+        calls = [runner(one, setting).run for one in (reference_network(), *(case.arch for case in chosen))]
+        ms = np.empty((len(calls), ROUNDS))
         for turn in range(ROUNDS):
             for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
-                before = window(reference, BESIDE)
                 calls[place]()
                 ms[place, turn] = window(calls[place], WINDOW)
-                beside[place, turn] = min(before, window(reference, BESIDE))
-    return Truth(ms, beside)
+    return Truth(ms[1:], ms[0])
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -167,16 +169,15 @@ def run(engine: str, minutes: float, chosen: Sequence[Case]) -> None:
     print(f"  interval {profile.interval[0]:.2f} to {profile.interval[1]:.2f}; {_warned(start)}", flush=True)
     start = moment()
     truth = measured(chosen, setting)
-    here = np.median(truth.reference)
+    here = np.quantile(truth.reference, QUARTER)
     print(f"  reference {here:.3f} ms here, {profile.reference_ms:.3f} in the profile; {_warned(start)}")
     compare(profile, chosen, truth)
 
 
 def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
     """Print the table."""
-    usual = np.median(truth.reference)
-    steady = truth.ms / truth.reference * usual
-    ms, plain = np.median(steady, 1), np.median(truth.ms, 1)
+    usual = np.quantile(truth.reference, QUARTER)
+    ms, plain = truth.own(), np.median(truth.ms, 1)
     predicted = Predictor.of(profile).many([case.arch for case in chosen])
     at_speed = predicted * usual / profile.reference_ms
     unseen = np.array([case.family in HELD_OUT for case in chosen])
@@ -186,12 +187,12 @@ def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
     line("held out, as measured", predicted[unseen], plain[unseen])
     line("MACs alone", power_law(profile, chosen, 0) * usual / profile.reference_ms, ms)
     line("activations alone", power_law(profile, chosen, 1) * usual / profile.reference_ms, ms)
-    line("measured twice (halves of rounds)", np.median(steady[:, ::2], 1), np.median(steady[:, 1::2], 1))
-    line("measured twice (one round each)", steady[:, 3], steady[:, 8])
+    line("measured twice (halves of rounds)", truth.own(slice(0, None, 2)), truth.own(slice(1, None, 2)))
+    line("measured twice (one round each)", truth.ms[:, 3], truth.ms[:, 8])
     low, high = profile.interval
     inside = (ms >= low * at_speed) & (ms <= high * at_speed)
     print(f"  inside the interval: {100 * np.mean(inside):.0f}%")
-    for name, values in (("predicted", at_speed), ("measured twice", np.median(steady[:, ::2], 1))):
+    for name, values in (("predicted", at_speed), ("measured twice", truth.own(slice(0, None, 2)))):
         rows = "  ".join(f"{low:g} ms: {value:.3f} (n {count})" for low, count, value in banded(values, ms))
         print(f"  rank correlation by band, {name}: {rows}")
     for family in (*SEEN, *HELD_OUT):

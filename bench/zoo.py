@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def peer_maker(source: str, name: str) -> Callable[[], nn.Module]:
     return lambda: models.get_model(name, weights=None, **options)
 
 
+def told(net: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state with the versions of its modules, without which torchvision's MNASNet refuses it."""
+    if type(net).__name__ != "MNASNet":
+        return state
+    versioned = OrderedDict(state)
+    versioned._metadata = net.state_dict()._metadata
+    return versioned
+
+
 def ways(name: str, source: str, file: Path) -> dict[str, Callable[[], nn.Module]]:
     """The five ways by their name."""
     arch = variant(name, source)
@@ -63,13 +73,13 @@ def ways(name: str, source: str, file: Path) -> dict[str, Callable[[], nn.Module
         if source == "timm":
             return _peers.timm().create_model(theirs, checkpoint_path=str(file)).eval()
         net = make()
-        net.load_state_dict(load_file(file))
+        net.load_state_dict(told(net, load_file(file)))
         return net.eval()
 
     def on_meta() -> nn.Module:
         with torch.device("meta"):
             net = make()
-        net.load_state_dict(load_file(file), assign=True)
+        net.load_state_dict(told(net, load_file(file)), assign=True)
         return net.eval()
 
     return {

@@ -9,19 +9,30 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
+
 from vertebra.bundle.files import write_whole
+from vertebra.report.coefficient_page import section
+from vertebra.report.coefficient_plot import heat_map
+from vertebra.report.coefficients import GridSearch
 from vertebra.report.lesson_table import lesson_table
 from vertebra.report.scaling_page import scaling_page
+from vertebra.report.svg import standalone
 from vertebra.report.zoo_page import PICTURES, pictures, zoo_page
 
 SEARCH = Path(__file__).with_name("_scaling_search.md")
-"""The section of scaling.md on the search for coefficients, as it was run."""
+"""The section of scaling.md on the search for coefficients, up to what the run below found."""
+RECORD = Path(__file__).with_name("scaling-search.json")
+"""What `vertebra scale-search` wrote on CIFAR-10."""
+HEAT_MAP = "images/scaling-search.svg"
 
 
 def generated() -> dict[str, str]:
     """The content of each file by its path in this folder."""
     drawings = {f"{PICTURES}/{name}": svg for name, svg in pictures().items()}
-    search = SEARCH.read_text(encoding="utf-8") if SEARCH.exists() else ""
+    found = msgspec.json.decode(RECORD.read_bytes(), type=GridSearch)
+    search = SEARCH.read_text(encoding="utf-8") + section(found, HEAT_MAP)
+    drawings[HEAT_MAP] = standalone(heat_map(found))
     pages = {"zoo.md": zoo_page(), "lesson-table.md": lesson_table(), "scaling.md": scaling_page(search)}
     return pages | drawings
 

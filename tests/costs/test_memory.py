@@ -144,7 +144,7 @@ def test_torch_allocates_as_much(name, resolution, batch):
 @pytest.mark.parametrize(
     "block",
     [
-        seq(a=ConvNormAct(32, 1, norm=None), b=Act("silu")),  # its ReLU writes over a view, around which autograd copies
+        seq(a=ConvNormAct(32, 1, norm=None), b=Act("silu")),  # its ReLU writes over a view
         ConvNormAct(32, 3, groups=16, act=Act("relu6")),
         BasicResidual(32, shortcut="padding"),
         DepthwiseSeparable(32, kernel=5, act=Act("hard_swish"), attention=SqueezeExcite(4)),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -30,6 +31,14 @@ from vertebra.zoo import architecture
 
 SECONDS = 30
 PARAMS = 60_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No profile and no weights of this machine take part."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VERTEBRA_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +101,7 @@ def test_the_report_and_the_record(found: FitResult) -> None:
     headings = Headings()
     headings.feed(page)
     text = " ".join(headings.found).lower()
-    for part in ("data", "latency", "curves", "confusion", "mistakes", "cost", "use", "long"):
+    for part in ("data", "latency", "curves", "confusion", "mistakes", "cost", "use", "long", "further"):
         assert part in text, headings.found
     record = json.loads((found.path / "fit.json").read_text())
     assert record["request"]["seed"] == 0 and record["study"]["environment"]["torch"]
@@ -100,6 +109,11 @@ def test_the_report_and_the_record(found: FitResult) -> None:
     assert all(one["params"] <= PARAMS for one in candidates)
     trained = {one["family"] for one in candidates if one["accuracies"]}
     assert len(trained) == min(4, len({one["family"] for one in candidates if one["fits"]}))
+    beyond = record["study"]["further"]
+    winner = next(one for one in candidates if one["winner"])
+    assert {line["family"] for line in beyond["lines"]} == trained and beyond["lines"][0]["family"] == winner["family"]
+    assert beyond["basis_ms"] == winner["network_ms"] + winner["preprocess_ms"] and not beyond["budgeted"]
+    assert all(one["params"] <= PARAMS for allowance in beyond["allowances"] for one in allowance["reaches"])
 
 
 def test_a_bundle_can_be_made_again(found: FitResult, tmp_path: Path) -> None:

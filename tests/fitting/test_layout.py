@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fitting.plans import measured
 from vertebra.costs.budget import Budgets
 from vertebra.costs.count import cost
 from vertebra.errors import BudgetError
 from vertebra.fitting.halving import LEAST_EPOCHS, TRAINING_COST, Setting, affordable_ms, foreign, ranked, rounds_for
-from vertebra.fitting.layout import LAST_MAP, Plan, breach, plans, resolutions_for, within
-from vertebra.fitting.measuring import Latency, Measured, over
-from vertebra.fitting.searching import PER_FAMILY, search_family, spread
+from vertebra.fitting.layout import Plan, breach, plans, resolutions_for, within
+from vertebra.scale.bases import LAST_MAP
+from vertebra.scale.grid import LOPSIDED
 from vertebra.zoo import families
 
 
@@ -42,6 +43,14 @@ def test_costs_are_those_of_the_architecture(found: tuple[Plan, ...]) -> None:
         assert (plan.params, plan.macs) == (exact.params, exact.macs)
 
 
+def test_widths_and_depths_keep_together(found: tuple[Plan, ...]) -> None:
+    """Multiply-accumulates follow the depth and the width's square: one brings at most LOPSIDED times the other."""
+    shares = [plan.depth / plan.width**2 for plan in found]
+    assert 1 / LOPSIDED <= min(shares) < max(shares) <= LOPSIDED
+    scales = {(plan.width, plan.depth) for plan in found if plan.family == "resnet"}
+    assert {(0.25, 0.25), (1.0, 1.0), (2.0, 2.0)} <= scales
+
+
 @given(st.integers(1, 5000))
 def test_there_are_resolutions_for_any_picture(side: int) -> None:
     sizes = resolutions_for(side)
@@ -56,57 +65,6 @@ def test_exact_budgets(found: tuple[Plan, ...]) -> None:
     least = min(plan.params for plan in found)
     with pytest.raises(BudgetError, match=f"the smallest found, .*{least:,} parameters"):
         within(found, Budgets(params=least - 1))
-
-
-def measured(plan: Plan, milliseconds: float, budget: float) -> Measured:
-    latency = Latency(network_ms=milliseconds, preprocess_ms=0.0)
-    broken = over(latency, plan.bytes, Budgets(latency_ms=budget))
-    return Measured(plan=plan, latency=latency, bytes=plan.bytes, over=broken)
-
-
-@pytest.mark.parametrize("limit", [0.0, 0.3, 4.0, 1e9])
-def test_the_bisection_finds_the_largest_good_one(found: tuple[Plan, ...], limit: float) -> None:
-    """With latency proportional to MACs."""
-    members = [plan for plan in found if plan.family == "resnet"]
-    budget = limit * 1e-6 * members[0].macs
-
-    def test(plan: Plan) -> Measured:
-        return measured(plan, 1e-6 * plan.macs, budget)
-
-    done = search_family(members, test, lambda one: one.fits, side=16)
-    assert done[0].plan == members[0] and len(done) <= PER_FAMILY
-    if limit > 1e8:
-        assert done[-1].plan.macs > members[-3].macs
-    if limit == 0:
-        assert not any(one.fits for one in done)
-
-
-def test_a_guess_near_the_answer_needs_few_tests(found: tuple[Plan, ...]) -> None:
-    members = [plan for plan in found if plan.family == "resnet"]
-    limit = spread(members, 24)[10].macs
-
-    def test(plan: Plan) -> Measured:
-        return measured(plan, 1e-6 * plan.macs, 1e-6 * limit)
-
-    done = search_family(members, test, lambda one: one.fits, side=16, tests=2, guess=1.01 * limit)
-    assert done[0].plan.macs == limit and done[0].fits and len(done) == 2
-    # Of a guess far too large, the last test is the smallest member, which says whether anything fits.
-    done = search_family(members, test, lambda one: one.fits, side=16, tests=2, guess=1e15)
-    assert not done[0].fits and done[-1].plan == members[0]
-
-
-def test_pictures_are_shrunk_only_where_nothing_else_fits(found: tuple[Plan, ...]) -> None:
-    members = [plan for plan in found if plan.family == "resnet"]
-    whole = [plan for plan in members if plan.resolution >= 32]
-    for budget, expected in ((1e-6 * whole[3].macs, {32}), (0.99e-6 * whole[0].macs, {16, 24, 32})):
-        done = search_family(
-            members,
-            lambda plan, budget=budget: measured(plan, 1e-6 * plan.macs, budget),
-            lambda one: one.fits,
-            side=32,
-        )
-        assert {one.plan.resolution for one in done} <= expected
-        assert any(one.fits for one in done)
 
 
 def test_contenders_come_from_every_family(found: tuple[Plan, ...]) -> None:

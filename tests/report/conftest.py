@@ -11,16 +11,21 @@ import pytest
 from PIL import Image
 
 from vertebra.report.study import (
+    Allowance,
     Artifact,
     Candidate,
     DataOverview,
+    Further,
+    Line,
     Mistake,
     Point,
+    Reach,
     Rung,
     SamplePicture,
     StageCost,
     Step,
     Study,
+    Trained,
 )
 
 FAMILIES = ("cifar_resnet", "mobilenet_v2", "efficientnet", "densenet", "resnet")
@@ -79,6 +84,45 @@ def curve(index: int) -> tuple[Point, ...]:
             learning_rate=0.1,
         )
         for step in range(1, 14 if index == 0 else 6)
+    )
+
+
+def further_of(candidates: tuple[Candidate, ...], budget_ms: float | None) -> Further:
+    """Two families: 50 M MACs for each ms of the first, and something that was trained within the budget."""
+    basis = budget_ms if budget_ms is not None else 0.67
+    first = candidates[0]
+
+    def reach(family: str, share: float, rate: float) -> Reach:
+        ms = 0.95 * share * basis
+        return Reach(
+            family=family, name=f"{family}-at-{share:g}", resolution=32, params=round(5e5 * share),
+            macs=round(rate * ms), ms=ms, low_ms=0.9 * ms, high_ms=1.1 * ms, measured=share == 1, last=share == 3,
+        )  # fmt: skip
+
+    rates = {first.family: 5e7, "densenet": 2e7}
+    trained = Trained(name=first.name, family=first.family, latency_ms=0.67, val_accuracy=0.986)
+    return Further(
+        budgeted=budget_ms is not None,
+        basis_ms=basis,
+        predicted_by="profile 7 of this device",
+        interval=(0.93, 1.08),
+        checked=31,
+        allowances=tuple(
+            Allowance(
+                latency_ms=share * basis,
+                share=share,
+                reaches=tuple(reach(family, share, rate) for family, rate in rates.items()),
+                trained=trained if share == 1 else None,
+            )
+            for share in (0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
+        ),
+        lines=tuple(
+            Line(
+                family=family,
+                points=tuple((at * basis, round(rate * at * basis), f"{family}-{at}") for at in (0.5, 1, 3)),
+            )
+            for family, rate in rates.items()
+        ),
     )
 
 
@@ -161,6 +205,7 @@ def study_of(
         recipe={"epochs": 40, "label_smoothing": 0.1, "schedule": {"name": "cosine", "warm_up": 2}},
         seed=17,
         bundle="runs/digits-1",
+        further=further_of(candidates, budget_ms),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from vertebra.report.html import render_report, write_report
 from vertebra.report.study import Study
 
 SECTIONS = (
-    "answer", "data", "frontier", "candidates", "curves", "confusion", "per-class", "mistakes", "costs",
+    "answer", "data", "frontier", "candidates", "further", "curves", "confusion", "per-class", "mistakes", "costs",
     "verification", "use", "steps", "environment",
 )  # fmt: skip
 VOID = {"meta", "img", "br"}
@@ -79,6 +79,11 @@ def test_the_page_has_every_section_and_the_numbers_given(study: Study) -> None:
         "data": ["digits", "10 classes", "1,274 images in train", "8 x 8 px", "All pictures are grey.", "broken.png"],
         "frontier": ["budget 1 ms", "onnxruntime 1.30"],
         "candidates": [*(one.name for one in study.candidates), "is over 1 ms", "0.620 + 0.050", "winner"],
+        "further": [
+            "budget 1 ms", "0.500 ms", "0.5 x the budget", "cifar_resnet-at-0.7", "3.00 ms", "47.5 M", "measured",
+            "1.71 to 2.09", "50.0 M", "98.6% (cifar_resnet-w0.5-d1, 0.670 ms)", "profile 7 of this device", "of 31 networks",
+            "nothing larger of this family was laid out", "Capacity is not accuracy"
+        ],
         "curves": ["minutes of training", study.winner],
         "confusion": ["predicted class", "27"],
         "per-class": ["96.3%", "of 27"],
@@ -162,3 +167,20 @@ def test_without_jinja_the_error_names_the_extra(study: Study, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match="jinja2"):
         render_report(study)
+
+
+def test_where_nothing_was_searched_nothing_is_said_of_further_milliseconds(study: Study) -> None:
+    page = Page(render_report(msgspec.structs.replace(study, further=None)))
+    assert "further" not in page.sections and "curves" in page.sections
+
+
+def test_few_measurements_and_no_budget_are_said(make_study: Callable[..., Study]) -> None:
+    study = make_study(budget_ms=None)
+    assert study.further is not None
+    few = msgspec.structs.replace(study.further, checked=0, allowances=study.further.allowances[:1])
+    words = Page(render_report(msgspec.structs.replace(study, further=few))).words("further")
+    assert "too few were measured" in words and "of 0 networks" not in words
+    assert "0.5 \u00d7 the winner's" in words and "budget" not in words.replace("over a budget", "")
+    nothing = msgspec.structs.replace(few, allowances=())
+    page = Page(render_report(msgspec.structs.replace(study, further=nothing)))
+    assert "None of its networks" in page.words("further")

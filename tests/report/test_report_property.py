@@ -11,16 +11,21 @@ from hypothesis import strategies as st
 from vertebra.report.card import card
 from vertebra.report.html import render_report
 from vertebra.report.study import (
+    Allowance,
     Artifact,
     Candidate,
     DataOverview,
+    Further,
+    Line,
     Mistake,
     Point,
+    Reach,
     Rung,
     SamplePicture,
     StageCost,
     Step,
     Study,
+    Trained,
 )
 
 WORDS = st.text(max_size=30)
@@ -57,6 +62,16 @@ ARTIFACT = st.builds(
 RECIPE = st.dictionaries(
     WORDS, st.none() | st.booleans() | COUNT | SHARE | WORDS | st.lists(WORDS, max_size=2), max_size=3
 )
+REACH = st.builds(
+    Reach, family=WORDS, name=WORDS, resolution=SIDE, params=COUNT, macs=COUNT, ms=TIME, low_ms=TIME, high_ms=TIME,
+    measured=st.booleans(), last=st.booleans(),
+)  # fmt: skip
+TRAINED = st.builds(Trained, name=WORDS, family=WORDS, latency_ms=TIME, val_accuracy=SHARE)
+ALLOWANCE = st.builds(Allowance, latency_ms=TIME, share=TIME, reaches=some(REACH), trained=st.none() | TRAINED)
+FURTHER = st.builds(
+    Further, budgeted=st.booleans(), basis_ms=TIME, predicted_by=WORDS, interval=st.tuples(TIME, TIME), checked=COUNT,
+    allowances=some(ALLOWANCE), lines=some(st.builds(Line, family=WORDS, points=some(st.tuples(TIME, COUNT, WORDS)))),
+)  # fmt: skip
 
 
 @st.composite
@@ -78,6 +93,7 @@ def studies(draw: st.DrawFn) -> Study:
         mistakes=some(MISTAKE), costs=some(COST), artifact=ARTIFACT,
         steps=some(st.builds(Step, name=WORDS, seconds=TIME)),
         environment=st.dictionaries(WORDS, WORDS, max_size=3), recipe=RECIPE, seed=COUNT, bundle=WORDS,
+        further=st.none() | FURTHER,
     )  # fmt: skip
     return draw(whole)
 
@@ -86,7 +102,7 @@ def studies(draw: st.DrawFn) -> Study:
 @given(studies())
 def test_any_study_becomes_a_page_and_a_card(study: Study) -> None:
     page = render_report(study)
-    assert page.count("<section") == 12
+    assert page.count("<section") == 12 + (study.further is not None)
     assert "<script" not in page
     assert card(study).startswith("# ")
 

@@ -44,7 +44,7 @@ def operation_times(
     one of its parts: ONNX Runtime takes a later one and often adds ``_nchwc``, of OpenVINO the first one is told.
     Changes of layout are among them (``ReorderInput``, ``ReorderOutput_token_7``; ``Reorder/stem.conv/Conv``).
 
-    ONNX Runtime: the mean of the middle half of the runs, a median that whole microseconds do not make coarse.
+    ONNX Runtime: the mean of the quicker half of the runs, which whole microseconds do not make coarse.
     OpenVINO: the median of ``rounds`` means; what takes less than 1 us is left out.  Raises EngineError where the model
     cannot be loaded or run, MissingExtraError without openvino.
     """
@@ -91,14 +91,13 @@ def times_of_trace(trace: bytes, runs: int) -> dict[str, float]:
         if event.name.endswith(KERNEL):
             name = event.name.removesuffix(KERNEL).removeprefix(FUSED) or event.args.op_name
             taken.setdefault(name, []).append(event.dur)
-    return {name: (_middle(durations[-runs:]) + HALF) / 1e3 for name, durations in taken.items()}
+    return {name: (_quick(durations[-runs:]) + HALF) / 1e3 for name, durations in taken.items()}
 
 
-def _middle(durations: list[int]) -> float:
-    """The mean of the middle half."""
+def _quick(durations: list[int]) -> float:
+    """The mean of the quicker half: what disturbs a machine only slows it down."""
     ordered = sorted(durations)
-    cut = len(ordered) // 4
-    return float(np.mean(ordered[cut : len(ordered) - cut]))
+    return float(np.mean(ordered[: (len(ordered) + 1) // 2]))
 
 
 def _by_openvino(model: bytes, feed: Feed, runs: int, threads: int | None, rounds: int) -> dict[str, float]:

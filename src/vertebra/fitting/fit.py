@@ -12,6 +12,8 @@ from vertebra.errors import DataError, WeightsError
 from vertebra.fitting import starting
 from vertebra.fitting.console import Quiet, Watcher
 from vertebra.fitting.finding import AUTO, find, named
+from vertebra.fitting.forecast import forecast_of
+from vertebra.fitting.further import further
 from vertebra.fitting.halving import (
     Contender,
     Setting,
@@ -94,12 +96,14 @@ def run(request: Request, out: Path, *, force: bool, resume: bool, watcher: Watc
         with job.watch.step("measuring candidates"):
             seconds = 60 * (request.minutes or MINUTES)
             training = (1 - SEARCH_SHARE) * seconds
-            measured = search(job, candidates, seconds=MEASURING_SHARE * seconds, training=training)
+            forecast = forecast_of(candidates, job.watcher.say)
+            measured = search(job, candidates, forecast, seconds=MEASURING_SHARE * seconds, training=training)
         with job.watch.step("choosing among candidates"):
             field, winner = _chosen(job, measured)
         with job.watch.step("training the winner"):
             _trained(job, winner)
-        return pack(job, winner, measured, field)
+        beyond = further(forecast, winner, field, side=job.look.side, budget_ms=request.budgets.latency_ms)
+        return pack(job, winner, measured, field, beyond)
 
 
 def _planned(job: Job) -> tuple[Plan, ...]:

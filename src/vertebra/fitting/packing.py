@@ -25,7 +25,7 @@ from vertebra.fitting.summing_up import Outcome, study_of
 from vertebra.report.card import card
 from vertebra.report.html import render_report
 from vertebra.report.intervals import wilson
-from vertebra.report.study import Brought, Study
+from vertebra.report.study import Brought, Further, Study
 from vertebra.version import installed
 
 FIXED_SECONDS = 6.0
@@ -70,7 +70,13 @@ def reserve(val: int, test: int, latency_ms: float) -> float:
     return FIXED_SECONDS + (2 * val + test) * (latency_ms + 0.2) / 1e3
 
 
-def pack(job: Job, winner: Contender, measured: Sequence[Measured], field: Sequence[Contender]) -> FitResult:
+def pack(
+    job: Job,
+    winner: Contender,
+    measured: Sequence[Measured],
+    field: Sequence[Contender],
+    further: Further | None = None,
+) -> FitResult:
     """Make the bundle of a trained network; raises EngineError where the artifact is not the network."""
     look, watcher = job.look, job.watcher
     dataset = look.dataset
@@ -98,7 +104,7 @@ def pack(job: Job, winner: Contender, measured: Sequence[Measured], field: Seque
         environment=environment(),
     )
     with job.watch.step("writing the report"):
-        study = study_of(job, winner, measured, field, outcome)
+        study = study_of(job, winner, measured, field, outcome, further)
         files = artifact.files() | _papers(job, winner, study, outcome)
     write_bundle(job.folder.out, files, version=installed(), force=job.folder.state.replaces)
     job.folder.remove()

@@ -1,65 +1,127 @@
-"""Which candidates are measured: a search in every family for the largest that suits, in the time there is for it."""
+"""Which candidates are measured: in every family the largest that is expected to suit, and what the measurement says.
+
+Of the candidates that are expected to keep all limits the one with the most multiply-accumulates stands on the frontier
+of its family: nothing that is expected to be as quick holds more.  It is measured; where it proves too slow, or leaves
+room, the forecast is corrected and the next one chosen by it.
+"""
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from vertebra.errors import BudgetError
-from vertebra.fitting.halving import affordable_ms, foreign, least_epochs
+from vertebra.fitting.forecast import Forecast
+from vertebra.fitting.halving import MOST, affordable_ms, foreign, least_epochs
 from vertebra.fitting.job import Job
 from vertebra.fitting.layout import Plan, shrinks
-from vertebra.fitting.measuring import Measured, measure
+from vertebra.fitting.measuring import MARGIN, Latency, Measured, measure
 from vertebra.fitting.run_folder import Timed
 
-PER_FAMILY, FEWEST = 6, 2
-"""Measurements that a family gets: at most as many as a bisection over SIZES takes, at least two."""
+PER_FAMILY, FEWEST = 4, 2
+"""Measurements that a family gets at most, and at least where it needs them."""
 LEAST_FAMILIES = 4
 """That are measured however short the time is."""
-SIZES = 24
+CLOSE = 0.85
+"""Of the tightest limit: a candidate that uses as much of it is near enough to the largest."""
+HOPELESS = 1.3
+"""Of the tightest limit: where the quickest was measured and the next is still expected to use more, nothing suits."""
 SECONDS_EACH = 0.3
 """What measuring one candidate takes, roughly: emitting it, and an engine's start."""
 
 Test = Callable[[Plan], Measured]
 
 
-def search(job: Job, found: Sequence[Plan], *, seconds: float, training: float) -> list[Measured]:
-    """Measure some candidates of every family, in about so many ``seconds``.
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides how large a candidate may be: its latency (ms, None for any), and how often it could see so many
+    ``images`` in so many seconds of ``training``."""
+
+    latency_ms: float | None
+    images: int
+    training: float
+
+    def used(self, plan: Plan, network_ms: float, total_ms: float) -> float:
+        """The share of the tightest limit that a candidate uses; above 1 it is too large."""
+        trained = network_ms / affordable_ms(self.images, self.training, least_epochs(plan))
+        return trained if self.latency_ms is None else max(trained, total_ms / self.latency_ms)
+
+    def used_by(self, plan: Plan, latency: Latency) -> float:
+        """The same of a latency that was measured."""
+        return self.used(plan, latency.network_ms, latency.total_ms)
+
+    def suits(self, one: Measured) -> bool:
+        """Whether it keeps every budget, and could see the data often enough."""
+        return one.fits and self.used_by(one.plan, one.latency) <= 1
+
+
+def search(
+    job: Job, found: Sequence[Plan], forecast: Forecast, *, seconds: float, training: float
+) -> list[Measured]:
+    """Measure some candidates of every family, in about so many ``seconds``; ``forecast`` learns from each.
 
     Families that are meant for pictures like these come first: where the time is too short for all, the others are left
     out, in a line.  Candidates that could not see the data often enough in ``training`` seconds count as too large.
+    Where a stopped job had chosen among candidates, those that it measured are all there are.
     Raises BudgetError with the fastest that was found where none fits.
     """
-    images = len(job.look.dataset.parts["train"])
-    groups: dict[tuple[str, bool], list[Plan]] = {}
-    for plan in found:
-        groups.setdefault((plan.family, plan.offer is not None), []).append(plan)
-    order = sorted(groups.values(), key=lambda members: _promise(members[0], job.look.side))
-    end = job.watch.elapsed + seconds
-    tests = max(FEWEST, min(PER_FAMILY, int(seconds / SECONDS_EACH / len(groups))))
+    limits = _limits(job, training)
     measured: list[Measured] = []
-    best: list[int] = []
-
-    def good(one: Measured) -> bool:
-        return one.fits and one.latency.network_ms <= affordable_ms(images, training, least_epochs(one.plan))
-
     with job.watcher.task("measuring candidates") as advance:
+        groups = _by_promise(found, job.look.side)
 
         def said(one: Measured) -> None:
             measured.append(one)
-            advance(len(measured), tests * len(groups), f"{one.plan.name}: {one.latency.total_ms:.2f} ms")
+            forecast.learn(one)
+            advance(len(measured), max(len(measured), FEWEST * len(groups)), f"{one.plan.name}: {_ms(one)}")
 
         test = _tester(job, said)
-        for place, members in enumerate(order):
-            if place >= LEAST_FAMILIES and job.watch.elapsed > end and any(one.fits for one in measured):
-                job.watcher.say(f"no time to measure {len(order) - place} of the {len(order)} families")
-                break
-            guess = statistics.median(best) if best else None
-            done = search_family(members, test, good, side=job.look.side, tests=tests, guess=guess)
-            best += [max(one.plan.macs for one in done if good(one))] if any(map(good, done)) else []
-            timed = tuple(Timed(name=one.plan.name, latency=one.latency, bytes=one.bytes) for one in measured)
-            job.folder.note(timed=timed, spent=job.watch.spent)
+        if job.folder.state.contenders:
+            _as_before(job, found, test)
+        else:
+            _search(job, groups, test, limits, forecast, seconds, measured)
     return _checked(job, measured)
+
+
+def _search(
+    job: Job,
+    groups: Sequence[Sequence[Plan]],
+    test: Test,
+    limits: Limits,
+    forecast: Forecast,
+    seconds: float,
+    measured: list[Measured],
+) -> None:
+    end = job.watch.elapsed + seconds
+    tests = max(FEWEST, min(PER_FAMILY, int(seconds / SECONDS_EACH / len(groups))))
+    wanted = math.ceil(MOST / len(groups))  # of few families several each, so that there is something to choose from
+    for place, members in enumerate(groups):
+        if place >= LEAST_FAMILIES and job.watch.elapsed > end and any(one.fits for one in measured):
+            job.watcher.say(f"no time to measure {len(groups) - place} of the {len(groups)} families")
+            break
+        search_family(
+            members, test, forecast, limits, side=job.look.side, tests=max(tests, wanted + 1), wanted=wanted
+        )
+        timed = tuple(Timed(name=one.plan.name, latency=one.latency, bytes=one.bytes) for one in measured)
+        job.folder.note(timed=timed, spent=job.watch.spent)
+
+
+def _limits(job: Job, training: float) -> Limits:
+    budget = job.folder.request.budgets.latency_ms
+    return Limits(
+        latency_ms=None if budget is None else MARGIN * budget,
+        images=len(job.look.dataset.parts["train"]),
+        training=training,
+    )
+
+
+def _by_promise(found: Sequence[Plan], side: int) -> list[list[Plan]]:
+    """The plans of each family, those that start from weights apart; the most promising family first."""
+    groups: dict[tuple[str, bool], list[Plan]] = {}
+    for plan in found:
+        groups.setdefault((plan.family, plan.offer is not None), []).append(plan)
+    return sorted(groups.values(), key=lambda members: _promise(members[0], side))
 
 
 def _promise(plan: Plan, side: int) -> tuple[bool, int, bool]:
@@ -81,60 +143,102 @@ def _tester(job: Job, said: Callable[[Measured], None]) -> Test:
     return test
 
 
+def _as_before(job: Job, found: Sequence[Plan], test: Test) -> None:
+    plans = {plan.name: plan for plan in found}
+    for one in job.folder.state.timed:
+        if one.name in plans:
+            test(plans[one.name])
+
+
 def _checked(job: Job, measured: list[Measured]) -> list[Measured]:
     fitting = [one for one in measured if one.fits]
     if not fitting:
         least = min(measured, key=lambda one: one.latency.total_ms)
         raise BudgetError(
             f"nothing fits {' and '.join(job.folder.request.budgets.said())}",
-            remedy=f"the fastest, {least.plan.name}, takes {least.latency.total_ms:.2f} ms, {least.bytes:,} bytes",
+            remedy=f"the fastest, {least.plan.name}, takes {_ms(least)}, {least.bytes:,} bytes",
         )
     job.watcher.say(f"{len(measured)} candidates measured, {len(fitting)} of them fit")
     return measured
 
 
+def _ms(one: Measured) -> str:
+    return f"{one.latency.total_ms:.2f} ms"
+
+
 def search_family(
     found: Sequence[Plan],
     test: Test,
-    good: Callable[[Measured], bool],
+    forecast: Forecast,
+    limits: Limits,
     *,
     side: int,
     tests: int = PER_FAMILY,
-    guess: float | None = None,
+    wanted: int = 1,
 ) -> list[Measured]:
-    """Measure a family's plans (cheapest first), by bisection up to the largest ``good`` one.
+    """Measure plans of a family until the largest that suits is found, and ``wanted`` of them; at most ``tests``.
 
-    Plans that shrink pictures of ``side`` px come only after all others have failed: what is lost there no width
-    brings back.  The first test is at ``guess`` MACs, or at the smallest.  Latency follows MACs only roughly, so this
-    finds a good one, not the very largest.
+    ``test`` must let ``forecast`` learn.  Plans that shrink pictures of ``side`` px come only after all others have
+    failed: what is lost there no width brings back.  The last test of a family of which nothing suited is the quickest,
+    which says whether anything does.
     """
-    whole = [plan for plan in found if not shrinks(plan, side)]
     done: list[Measured] = []
-    for members in (whole, [plan for plan in found if shrinks(plan, side)]):
-        if members and not any(map(good, done)):
-            done += _bisected(members, test, good, tests, guess)
+    for shrunk in (False, True):
+        if not any(map(limits.suits, done)):
+            members = [plan for plan in found if shrinks(plan, side) == shrunk]
+            done += _searched(members, test, forecast, limits, tests, wanted)
     return done
 
 
-def _bisected(
-    found: Sequence[Plan], test: Test, good: Callable[[Measured], bool], tests: int, guess: float | None
+def _searched(
+    members: list[Plan], test: Test, forecast: Forecast, limits: Limits, tests: int, wanted: int
 ) -> list[Measured]:
-    sizes = spread(found, SIZES)
     done: list[Measured] = []
-    low, high = -1, len(sizes)  # the largest good place, and the smallest that is not
-    place = 0 if guess is None else max(sum(plan.macs <= guess for plan in sizes) - 1, 0)
-    while high - low > 1 and len(done) < tests:
-        # The last test of a family of which nothing was good is its smallest member, which says whether anything is.
-        if low < 0 and done and len(done) == tests - 1:
-            place = 0
-        done.append(test(sizes[place]))
-        low, high = (place, high) if good(done[-1]) else (low, place)
-        place = (low + high) // 2
+    left, asked = members, False  # whether the quickest was measured
+    while left and len(done) < tests:
+        good = [one for one in done if limits.suits(one)]
+        expected = _used(left, forecast, limits)
+        quickest = min(left, key=lambda plan: expected[plan.name])
+        last = bool(done) and not good and len(done) == tests - 1
+        plan = None if last else _next(left, good, expected, limits, wanted, 1 / forecast.slack(left[0].family))
+        if plan is None:
+            if good or (asked and expected[quickest.name] > HOPELESS):
+                break
+            plan, asked = quickest, True
+        done.append(test(plan))
+        left = [one for one in left if not _beyond(one, done[-1], limits)]
     return done
 
 
-def spread(found: Sequence[Plan], count: int) -> list[Plan]:
-    """At most ``count`` plans, evenly spaced in order, the first and the last among them."""
-    last = len(found) - 1
-    places = range(last + 1) if last < count else sorted({round(last * i / (count - 1)) for i in range(count)})
-    return [found[place] for place in places]
+def _used(plans: Sequence[Plan], forecast: Forecast, limits: Limits) -> dict[str, float]:
+    """The share of the tightest limit that each plan is expected to use."""
+    times = zip(plans, forecast.network_ms(plans), forecast.total_ms(plans), strict=True)
+    return {plan.name: limits.used(plan, float(network), float(total)) for plan, network, total in times}
+
+
+def _next(
+    left: Sequence[Plan],
+    good: Sequence[Measured],
+    expected: dict[str, float],
+    limits: Limits,
+    wanted: int,
+    most: float,
+) -> Plan | None:
+    """The largest that is expected to use at most so much, as long as larger ones or more are wanted; None for none."""
+    within = [plan for plan in left if expected[plan.name] <= most]
+    if good:
+        largest = max(good, key=lambda one: one.plan.macs)
+        if limits.used_by(largest.plan, largest.latency) < CLOSE:
+            larger = [plan for plan in within if plan.macs > largest.plan.macs]
+            within = larger or (within if len(good) < wanted else [])
+        elif len(good) >= wanted:
+            return None
+    return max(within, key=lambda plan: (plan.macs, plan.params), default=None)
+
+
+def _beyond(plan: Plan, one: Measured, limits: Limits) -> bool:
+    """Whether a plan need not be tried after that: the same, or no smaller in anything than what did not suit."""
+    if plan is one.plan:
+        return True
+    smaller = plan.macs < one.plan.macs or plan.params < one.plan.params or plan.activations < one.plan.activations
+    return not (limits.suits(one) or smaller)

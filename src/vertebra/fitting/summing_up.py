@@ -33,7 +33,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def study_of(
-    job: Job, winner: Contender, measured: Sequence[Measured], field: Sequence[Contender], outcome: Outcome
+    job: Job,
+    winner: Contender,
+    measured: Sequence[Measured],
+    field: Sequence[Contender],
+    outcome: Outcome,
+    further: report.Further | None = None,
 ) -> report.Study:
     """Everything that the page and the card show."""
     dataset, request = job.look.dataset, job.folder.request
@@ -76,6 +81,7 @@ def study_of(
         seed=request.seed,
         bundle=job.folder.out.name,
         brought=brought(field),
+        further=further,
     )
 
 

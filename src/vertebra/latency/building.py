@@ -32,14 +32,20 @@ SECONDS = 300.0
 LEARNING = 0.15
 """Part of the time that is kept for learning."""
 
-WARM, WINDOW, BESIDE = 0.015, 0.04, 0.006
-"""Seconds of calls before those that count, of those, and of the reference network before and after."""
+GROUP, ROUNDS = 8, 5
+"""Networks that are ready at once, and the rounds in which they take turns with the reference network.
 
-RUNS = 6
+What disturbs a machine comes in bursts and only ever slows it down: of rounds that lie apart the quickest is its own.
+"""
+
+WARM, WINDOW = 0.015, 0.01
+"""Seconds of calls before the rounds, and of each turn."""
+
+RUNS = 10
 """Of a network whose operations are noted."""
 
-NEIGHBOURS = 4
-"""Networks before and after whose reference times are looked at for the machine's speed."""
+NEIGHBOURS = 2
+"""Groups before and after whose reference times are looked at for the machine's speed."""
 
 CALIBRATING = 8
 """Every so many networks one is not learned from, and tells how wide the interval is."""
@@ -57,6 +63,11 @@ class Timed(NamedTuple):
     ms: float
     reference_ms: float
     noted: tuple[tuple[Unit, float], ...]
+
+    @property
+    def surplus_ms(self) -> float:
+        """Of each noted unit over its part of the network's time, on average."""
+        return (sum(ms for _, ms in self.noted) - self.ms) / len(self.noted)
 
 
 def build(
@@ -109,24 +120,12 @@ def _families(without: Sequence[str]) -> list[Family]:
 
 
 def timings(setting: Setting, drawn: Iterator[Sample]) -> Iterator[Timed]:
-    """Each network timed in turn; one that the engine cannot run is passed over.
-
-    Raises the error of the last one where FAILURES in a row cannot be run.
-    """
+    """Networks timed in groups; one that the engine cannot run is passed over."""
     with session(setting):
-        reference = runner(reference_network(), setting)
-        _window(reference.run, 10 * WARM)
-        failed = 0
-        for sample in drawn:
-            try:
-                timed = _timed(setting, sample, reference.run)
-            except (EngineError, ArchitectureError):  # it lacks an operation, or ONNX a rule for a user's own kind
-                failed += 1
-                if failed == FAILURES:
-                    raise
-                continue
-            failed = 0
-            yield timed
+        reference = runner(reference_network(), setting).run
+        _warmed(reference)
+        while True:
+            yield from _group(setting, drawn, reference)
 
 
 def reference_network() -> Architecture:
@@ -134,26 +133,49 @@ def reference_network() -> Architecture:
     return architecture("resnet18").scaled(width=0.5).with_resolution(128)
 
 
-def _timed(setting: Setting, sample: Sample, reference: Call) -> Timed:
-    one = runner(sample.arch, setting)
-    _window(one.run, WARM)
-    before = _window(reference, BESIDE)
-    ms = _window(one.run, WINDOW)
-    after = _window(reference, BESIDE)
-    noted: tuple[tuple[Unit, float], ...] = ()
-    if not sample.whole and setting.engine in TIMERS:
-        model = body(sample.arch, batch=setting.batch)
-        feed = {INPUT: noise(sample.arch, setting.batch)}
-        times = operation_times(model, setting.engine, feed, RUNS, threads=setting.threads, rounds=1)
-        noted = unit_times(sample.arch, times)
-    return Timed(sample, ms, min(before, after), noted)
+def _group(setting: Setting, drawn: Iterator[Sample], reference: Call) -> Iterator[Timed]:
+    ready: list[tuple[Sample, Call, tuple[tuple[Unit, float], ...]]] = []
+    failed = 0
+    while len(ready) < GROUP:
+        sample = next(drawn)
+        try:
+            call = runner(sample.arch, setting).run
+            _warmed(call)
+            ready.append((sample, call, _noted(sample, setting)))
+        except (EngineError, ArchitectureError):  # it lacks an operation, or ONNX a rule for a user's own kind
+            failed += 1
+            if failed == FAILURES:
+                raise
+    calls = [reference, *(call for _, call, _ in ready)]
+    turns = [[_window(call) for call in calls] for _ in range(ROUNDS)]
+    beside, *times = (min(of_call) for of_call in zip(*turns, strict=True))
+    for (sample, _, noted), ms in zip(ready, times, strict=True):
+        yield Timed(sample, ms, beside, noted)
 
 
-def _window(call: Call, seconds: float) -> float:
-    """The median milliseconds of calls for so long, three at least."""
+def _noted(sample: Sample, setting: Setting) -> tuple[tuple[Unit, float], ...]:
+    """The milliseconds of a shallow network's units, where the engine tells those of its operations."""
+    if sample.whole or setting.engine not in TIMERS:
+        return ()
+    model = body(sample.arch, batch=setting.batch)
+    feed = {INPUT: noise(sample.arch, setting.batch)}
+    times = operation_times(model, setting.engine, feed, RUNS, threads=setting.threads, rounds=1)
+    return unit_times(sample.arch, times)
+
+
+def _warmed(call: Call) -> None:
+    end = perf_counter_ns() + WARM * 1e9
+    call()
+    while perf_counter_ns() < end:
+        call()
+
+
+def _window(call: Call) -> float:
+    """The median milliseconds of a turn; the first call, which brings the weights back into the caches, is not one."""
+    call()
     taken: list[int] = []
-    end = perf_counter_ns() + seconds * 1e9
-    while len(taken) < 3 or perf_counter_ns() < end:
+    end = perf_counter_ns() + WINDOW * 1e9
+    while not taken or perf_counter_ns() < end:
         before = perf_counter_ns()
         call()
         taken.append(perf_counter_ns() - before)
@@ -165,12 +187,14 @@ def learned(
 ) -> Profile:
     """A profile of what was timed; raises ProfileError for too few networks.  ``advance`` is told of steps."""
     speeds = _speeds(timed)
-    table = _Units()
-    networks, held, others = [], [], []
-    for place, (one, speed) in enumerate(zip(timed, speeds, strict=True)):
-        aside = place % CALIBRATING == 0
-        networks.append(table.enter(one, speed, noting=not aside))
-        (held if aside else others).append(networks[-1])
+    surplus = [one.surplus_ms for one in timed if one.noted]
+    table = _Units(max(median(surplus), 0.0) if surplus else 0.0)
+    networks = [
+        table.enter(one, speed, noting=place % CALIBRATING > 0)
+        for place, (one, speed) in enumerate(zip(timed, speeds, strict=True))
+    ]
+    held = networks[::CALIBRATING]
+    others = [one for place, one in enumerate(networks) if place % CALIBRATING != 0]
     units = table.rows()
     estimator = learn(units, others, advance=advance)
     profile = Profile(
@@ -198,23 +222,28 @@ def _with_interval(profile: Profile, held: Sequence[TimedNetwork]) -> Profile:
 
 
 def _speeds(timed: Sequence[Timed]) -> list[float]:
-    """How slow the machine was at each network, as a ratio: by the reference times around it."""
+    """How slow the machine was at each network, as a ratio: by the reference times of the groups around it."""
     times = [one.reference_ms for one in timed]
-    usual = median(times) if times else 1.0
-    return [median(times[max(0, place - NEIGHBOURS) : place + NEIGHBOURS + 1]) / usual for place in range(len(times))]
+    usual, reach = median(times) if times else 1.0, NEIGHBOURS * GROUP
+    return [median(times[max(0, place - reach) : place + reach + 1]) / usual for place in range(len(times))]
 
 
 class _Units:
-    """The distinct units of what was timed, and their times."""
+    """The distinct units of what was timed, and their times; noting one takes ``surplus_ms``."""
 
-    def __init__(self) -> None:
+    def __init__(self, surplus_ms: float) -> None:
+        self._surplus = surplus_ms
         self._times: dict[Unit, list[float]] = {}
         self._places: dict[Unit, int] = {}
 
     def enter(self, one: Timed, speed: float, *, noting: bool = True) -> TimedNetwork:
-        """Enter a network's units, their times where ``noting``, at the machine's usual speed; gives the network."""
+        """Enter a network's units, their times where ``noting``, at the machine's usual speed; gives the network.
+
+        Units were noted once, perhaps within a burst, which the network's own time shows.
+        """
+        burst = sum(ms for _, ms in one.noted) / (one.ms + self._surplus * len(one.noted))
         for unit, ms in one.noted if noting else ():
-            self._times.setdefault(unit, []).append(ms / speed)
+            self._times.setdefault(unit, []).append(ms / speed / burst)
         counts = tally(one.sample.arch)
         pairs = tuple((self._places.setdefault(unit, len(self._places)), times) for unit, times in counts.items())
         return TimedNetwork(one.sample.arch.name, one.sample.family, one.sample.whole, pairs, one.ms / speed)

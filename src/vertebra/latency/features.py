@@ -48,7 +48,7 @@ ACTS = (
 )
 """Every activation that takes time; a test holds it to ``arch.primitives.Function``."""
 
-NUMBERS = 30
+NUMBERS = 34
 """Features before the indicators of kind and activation."""
 
 WIDTH = NUMBERS + len(KINDS) + len(ACTS)
@@ -126,6 +126,11 @@ def _sizes(of: Columns) -> list[NDArray[np.float64] | NDArray[np.bool_] | Whole]
     share = channels / of.groups
     weights = np.where(of.kind < len(PRODUCTS), out * area * share, 0.0)  # the kinds of products come first
     macs = weights * out_positions
+    within = (
+        macs
+        * _inside(of.rows, of.out_rows, of.kernel_rows, of)
+        * _inside(of.columns, of.out_columns, of.kernel_columns, of)
+    )
     return [
         _log(channels),
         _log(out),
@@ -157,7 +162,26 @@ def _sizes(of: Columns) -> list[NDArray[np.float64] | NDArray[np.bool_] | Whole]
         _log(_filled(of.out_columns)),
         of.kernel_rows != of.kernel_columns,
         _log(macs) - _log(entering + leaving + weights),
+        _log(within),
+        share % LANES == 0,
+        out / of.groups % LANES == 0,
+        share % 4 == 0,
     ]
+
+
+def _inside(entering: Whole, leaving: Whole, kernel: Whole, of: Columns) -> NDArray[np.float64]:
+    """The part of the windows' values along an axis that lies within the map: kernels pass over the padding.
+
+    As much padding is taken as the extents need, half of it before.
+    """
+    before = np.maximum((leaving - 1) * of.stride + (kernel - 1) * of.dilation + 1 - entering, 0) // 2
+    seen = np.zeros(len(kernel))
+    for tap in range(int(kernel.max(initial=0))):
+        at = tap * of.dilation - before
+        first = np.maximum(-(at // of.stride), 0)
+        last = np.minimum((entering - 1 - at) // of.stride, leaving - 1)
+        seen += np.where(tap < kernel, np.maximum(last - first + 1, 0), 0)
+    return np.asarray(seen / (kernel * leaving))
 
 
 def _map(shape: Shape) -> tuple[int, int, int]:

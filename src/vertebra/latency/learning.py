@@ -26,8 +26,8 @@ from vertebra.latency.profile import TimedNetwork, TimedUnit
 if TYPE_CHECKING:
     from torch import Tensor
 
-HIDDEN = (96, 96)
-STEPS = 1500
+HIDDEN = (128, 128)
+STEPS = 2500
 UNITS, NETWORKS = 2048, 64
 """Of a step."""
 
@@ -46,7 +46,7 @@ def learn(
     units: Sequence[TimedUnit],
     networks: Sequence[TimedNetwork],
     *,
-    members: int = 2,
+    members: int = 1,
     steps: int = STEPS,
     advance: Callable[[int, int], None] | None = None,
 ) -> Estimator:

@@ -17,6 +17,9 @@ OUTPUT = "output"
 LAYOUT = "Reorder"
 """In the name of what an engine adds of its own, to lay values out anew for the operation after it."""
 
+TAKEN_IN = ("batch_norm", "scale", "add", "act")
+"""Kinds of units that an engine may run within the product before them."""
+
 
 def unit_times(arch: Architecture, operations: Mapping[str, float]) -> tuple[tuple[Unit, float], ...]:
     """Milliseconds of each unit, given those of an engine's operations in order of execution.
@@ -56,7 +59,7 @@ def unit_times(arch: Architecture, operations: Mapping[str, float]) -> tuple[tup
 def _takes_in(kinds: Sequence[str], place: int, named: Collection[int]) -> int:
     """The place of the unit whose name stands for the product at ``place``; its own where there is none."""
     for after in range(place + 1, len(kinds)):
-        if kinds[after] in PRODUCTS:
+        if kinds[after] not in TAKEN_IN:
             break
         if after in named:
             return after

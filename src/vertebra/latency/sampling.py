@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, get_args
 
 from vertebra.arch.architecture import Architecture
+from vertebra.arch.blocks.residual import BasicResidual, Bottleneck
+from vertebra.arch.node import Node
 from vertebra.arch.primitives import Function
 from vertebra.arch.record import replace
+from vertebra.arch.rewriting import rewritten
 from vertebra.arch.stage import Stage
 from vertebra.costs.count import cost
 from vertebra.errors import ArchitectureError, ProfileError, ShapeError, TransformError, some
@@ -27,16 +30,19 @@ COPIES = 2
 WHOLE = 3
 """Every so many networks one keeps its depth."""
 
-MACS = (1_000_000, 1_000_000_000)
+MACS = (1_000_000, 700_000_000)
 """Between which a shallow network stays; a whole one may have twice as many."""
 
-MOST_PARAMS = 40_000_000
+PARAMS = (12_000_000, 40_000_000)
+"""That a shallow and a whole network have at most: weights take time to make ready."""
 
 ATTEMPTS = 1000
 """Draws in a row that come to nothing: then there is nothing to come."""
 
-SWAPPED = 0.2
-"""Part of the networks that get another activation or normalisation than their family's, for networks of users' own."""
+SWAPPED = 0.25
+"""Part of the networks that get other activations, normalisations or groups than their family's: users' own may."""
+
+GROUPS = (2, 4, 8, 16, 32)
 
 
 class Sample(NamedTuple):
@@ -77,7 +83,7 @@ def _drawn(draw: random.Random, arch: Architecture, whole: bool) -> Architecture
             arch = draw.choice(SWAPS)(draw, arch)
         costs = cost(arch)
         least, most = MACS
-        fits = least <= costs.macs <= most * (2 if whole else 1) and costs.params <= MOST_PARAMS
+        fits = least <= costs.macs <= most * (2 if whole else 1) and costs.params <= PARAMS[whole]
         tally(arch)  # raises for a user's own kind of node without a rule
     except (ArchitectureError, ShapeError, TransformError):
         return None
@@ -93,6 +99,21 @@ def _cut(stage: Stage) -> Stage:
     return replace(stage, depth=min(stage.depth, COPIES))
 
 
+def grouped(draw: random.Random, arch: Architecture) -> Architecture:
+    """With groups in the convolutions of its residual blocks; raises TransformError where it has none."""
+    groups = draw.choice(GROUPS)
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Bottleneck) and node.groups == 1:
+            return replace(node, groups=groups, base_width=max(1, node.base_width // groups))
+        return replace(node, groups=groups) if isinstance(node, BasicResidual) and node.groups == 1 else node
+
+    stages = tuple(stage.changed(lambda node: rewritten(node, change)) for stage in arch.stages)
+    if stages == arch.stages:
+        raise TransformError(f"{arch.name} has no residual block without groups")
+    return replace(arch, stages=stages)
+
+
 Swap = Callable[[random.Random, Architecture], Architecture]
 
 SWAPS: tuple[Swap, ...] = (
@@ -100,4 +121,6 @@ SWAPS: tuple[Swap, ...] = (
     lambda draw, arch: arch.with_activation(draw.choice(get_args(Function))),
     lambda draw, arch: arch.with_se(draw.choice((4, 8, 16))),
     lambda draw, arch: arch.with_norm(draw.choice(("group", "layer2d"))),
+    grouped,
+    grouped,
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vertebra.bundle.files import write_whole
-from vertebra.report import plots, text, usage
+from vertebra.report import further_plot, plots, text, usage
 from vertebra.report.page import drawing, filled
 from vertebra.report.study import Candidate, Study
 
@@ -46,6 +46,7 @@ def _view(study: Study) -> dict[str, Any]:
         "counts_plot": drawing(plots.class_counts(study.data.counts, classes)),
         "frontier_plot": drawing(plots.frontier(study.candidates, study.latency_budget_ms)),
         "curves_plot": drawing(plots.curves(study.curves, study.winner)),
+        **_further(study),
         "confusion_plot": drawing(plots.confusion(study.confusion, classes)) if study.confusion else None,
         "numbered": len(study.confusion) <= plots.NUMBERED,
         "confused": _confused(study),
@@ -55,6 +56,17 @@ def _view(study: Study) -> dict[str, Any]:
         "commands": usage.shell(study.bundle),
         "code": usage.python(study.bundle),
         "recipe": json.dumps(study.recipe, indent=2, ensure_ascii=False, default=str),
+    }
+
+
+def _further(study: Study) -> dict[str, Any]:
+    """What other latencies would buy: the plot, and rows of an allowance, a network and what was trained here."""
+    found = study.further
+    if found is None:
+        return {"further_plot": None, "further": []}
+    return {
+        "further_plot": drawing(further_plot.capacity(found, study.candidates)),
+        "further": [(row, further_plot.accuracy_said(row.allowance)) for row in further_plot.rows(found)],
     }
 
 

@@ -29,11 +29,11 @@ def frontier(candidates: Sequence[Candidate], budget_ms: float | None) -> str:
     both; candidates without a measurement are left out.
     """
     timed = [(one, one.latency_ms) for one in candidates]
-    shown = [(one, at) for one, at in timed if at is not None and _plottable(at) and at > 0]
+    shown = [(one, at) for one, at in timed if at is not None and plottable(at) and at > 0]
     families = {one.family: None for one, _ in shown}
     look = {family: (PALETTE[i % 7], MARKERS[(i + i // 7) % 7]) for i, family in enumerate(families)}
     trained = [(one, at, one.accuracy) for one, at in shown]
-    points = [(one, at, height) for one, at, height in trained if height is not None and _plottable(height)]
+    points = [(one, at, height) for one, at, height in trained if height is not None and plottable(height)]
 
     def draw(figure: Figure, notes: Notes) -> None:
         axes = figure.subplots()
@@ -44,18 +44,18 @@ def frontier(candidates: Sequence[Candidate], budget_ms: float | None) -> str:
             if id(one) not in filled:
                 colour, marker = look[one.family] if one.fits else (MUTED, look[one.family][1])
                 mark = axes.plot(at, rug, marker, mfc="none", mec=colour, ms=5, mew=0.9, clip_on=False, zorder=2)
-                notes.title(mark[0], _said(one))
+                notes.title(mark[0], candidate_said(one))
         axes.step(*_staircase([(at, height) for _, at, height in points]), where="post", color=MUTED, lw=1, zorder=1)
         for one, at, height in points:
             colour, marker = look[one.family]
             large, edge = (11.0, 1.8) if one.winner else (7.0, 0.6)
             mark = axes.plot(at, height, marker, mfc=colour, mec=INK, ms=large, mew=edge, clip_on=False, zorder=4)
-            notes.title(mark[0], _said(one))
+            notes.title(mark[0], candidate_said(one))
         axes.set_ylim(floor, top)
-        spread = [at for _, at in shown] + ([budget_ms] if budget_ms is not None and _plottable(budget_ms) else [])
-        _latency_axis(axes, [at for at in spread if at > 0])
+        spread = [at for _, at in shown] + ([budget_ms] if budget_ms is not None and plottable(budget_ms) else [])
+        latency_axis(axes, [at for at in spread if at > 0])
         _percent_axis(axes, "validation accuracy")
-        if budget_ms is not None and _plottable(budget_ms):
+        if budget_ms is not None and plottable(budget_ms):
             axes.axvline(budget_ms, color="#d55e00", lw=1.3, ls=(0, (5, 3)), zorder=1)
             said = notes.label(f"budget {budget_ms:g} ms")
             axes.text(budget_ms, 1.015, said, transform=axes.get_xaxis_transform(), ha="center", va="bottom")
@@ -83,7 +83,7 @@ def curves(series: Mapping[str, Sequence[Point]], winner: str) -> str:
     def panel(axes: Axes, notes: Notes, value: Callable[[Point], float | None]) -> None:
         for name in names:
             taken = [(point.seconds / 60, value(point)) for point in series[name]]
-            line = [(at, height) for at, height in taken if height is not None and _plottable(height, at)]
+            line = [(at, height) for at, height in taken if height is not None and plottable(height, at)]
             wide, thin = (2.4, 5) if name == winner else (1.0 if not few else 1.3, 3)
             drawn = axes.plot(
                 [at for at, _ in line], [height for _, height in line], strokes[name], color=colours[name], lw=wide,
@@ -183,12 +183,12 @@ def class_counts(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]
     return render("counts", f"Images of {len(classes)} classes in {len(parts)} parts", (9.2, tall), draw)
 
 
-def _plottable(*values: float) -> bool:
+def plottable(*values: float) -> bool:
     """A diverged loss is infinite or nearly so: such a value would flatten all others."""
     return all(math.isfinite(value) and abs(value) < 1e9 for value in values)
 
 
-def _said(one: Candidate) -> str:
+def candidate_said(one: Candidate) -> str:
     lines = [one.name, one.family, f"{text.short(one.params)} parameters, {text.short(one.macs)} MACs"]
     lines.append(f"{text.ms(one.latency_ms)} (network {text.ms(one.network_ms)})")
     lines.append("not trained" if one.accuracy is None else f"validation accuracy {text.percent(one.accuracy)}")
@@ -211,7 +211,7 @@ def _staircase(points: Sequence[tuple[float, float]]) -> tuple[list[float], list
     return [at for at, _ in best], [height for _, height in best]
 
 
-def _latency_axis(axes: Axes, spread: Sequence[float]) -> None:
+def latency_axis(axes: Axes, spread: Sequence[float]) -> None:
     axes.set_xlabel("latency on this machine, ms: network and preprocessing, batch 1")
     axes.grid(axis="y")
     if not spread:

@@ -165,6 +165,72 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
         return 100 * (self.pretrained_accuracy - self.scratch_accuracy)
 
 
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest network of a family that is expected within a latency.
+
+    ``ms`` is expected, network and preprocessing at batch 1, and lies between ``low_ms`` and ``high_ms`` in nine of ten
+    cases; where it was ``measured`` all three are the measured median.  ``last``: nothing larger of the family was laid
+    out.
+    """
+
+    family: str
+    name: str
+    resolution: int
+    params: int
+    macs: int
+    ms: float
+    low_ms: float
+    high_ms: float
+    measured: bool
+    last: bool
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate that was trained: its measured latency, and its validation accuracy after its last round."""
+
+    name: str
+    family: str
+    latency_ms: float
+    val_accuracy: float
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a latency would buy: the largest of each family; ``share`` is its part of the basis.
+
+    ``trained``: the best of the candidates whose measured latency lies between the allowance before and this one.
+    """
+
+    latency_ms: float
+    share: float
+    reaches: tuple[Reach, ...]
+    trained: Trained | None
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A family's frontier, from quick to slow: (expected ms, MACs, name) of what holds more than all that is quicker."""
+
+    family: str
+    points: tuple[tuple[float, int, str], ...]
+
+
+class Further(msgspec.Struct, frozen=True, kw_only=True):
+    """What other latencies would buy: the families that were trained, the winner's first.
+
+    ``basis_ms``: what the allowances are shares of: the budget if one was given (``budgeted``), else what the winner
+    takes.
+    ``predicted_by`` says what predicts.  Of ``checked`` networks nine of ten were measured between ``interval`` times
+    what was expected of them (0: too few were, and it is what the profile says of itself).
+    """
+
+    budgeted: bool
+    basis_ms: float
+    predicted_by: str
+    interval: tuple[float, float]
+    checked: int
+    allowances: tuple[Allowance, ...]
+    lines: tuple[Line, ...]
+
+
 class Study(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the page and the card show.
 
@@ -172,7 +238,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     first day).  ``budgets`` are as the user wrote them; ``latency_budget_ms`` repeats the one that the plot and the
     headline need.  ``confusion`` has a row for each true class, counted on the test part.  ``environment`` may hold a
     ``machine``: one line that is put beside every latency.  ``bundle`` is the name of the bundle's folder.
-    ``brought``: None where candidates of one kind alone were trained.
+    ``brought``: None where candidates of one kind alone were trained.  ``further``: None where nothing was searched.
     """
 
     title: str
@@ -199,3 +265,4 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     bundle: str
     brought: Brought | None = None
+    further: Further | None = None
