@@ -201,7 +201,7 @@ def test_built_kept_and_used(run, built: list[tuple[Setting, float]]) -> None:
 
 
 def test_built_as_json(run, built: list[tuple[Setting, float]]) -> None:
-    code, out, err = run("profile", "build", "--engine", "openvino", "--precision", "bf16", "--batch", 4, "--json")
+    code, out, _ = run("profile", "build", "--engine", "openvino", "--precision", "bf16", "--batch", 4, "--json")
     found = json.loads(out)
     assert code == 0 and built[0] == (Setting(engine="openvino", precision="bf16", batch=4), 300.0)
     assert (found["number"], found["networks"], found["units"], found["interval"]) == (1, 0, 0, [0.9, 1.2])

@@ -15,7 +15,14 @@ from tests.latency.made_up import made_up_profile
 from tests.latency.small import small
 from vertebra.arch.architecture import Architecture
 from vertebra.engines.device import describe
-from vertebra.errors import ArchitectureError, EngineError, MissingExtraError, ProfileError, UnknownNameError, UsageError
+from vertebra.errors import (
+    ArchitectureError,
+    EngineError,
+    MissingExtraError,
+    ProfileError,
+    UnknownNameError,
+    UsageError,
+)
 from vertebra.latency import building
 from vertebra.latency.building import CALIBRATING, FAILURES, GROUP, INTERVAL, NEIGHBOURS, Timed, build, learned, timings
 from vertebra.latency.estimator import Estimator

@@ -58,11 +58,12 @@ NETS = (
     net(InvertedResidual(16), MBConv(16), FusedMBConv(16), DepthwiseSeparable(24, 2), SqueezeExcite(4, layer="conv")),
     net(BasicResidual(16), BasicResidual(24, 2, attention=SqueezeExcite(4)), Bottleneck(32, groups=2), PlainPair(16)),
     net(PreactBasic(16), PreactBasic(24, 2), PreactBottleneck(32, 2), NormActConv(8), Pool("average"), Pool()),
-    net(DenseLayer(8), DenseLayer(8), DenseTransition(), Inception(4, (4, 8), (2, 4), 4), LocalResponseNorm()),
-    net(ConvNeXtBlock(), ConvNeXtBlock(3, 2, scale=None, response=GlobalResponseNorm()), Norm("group"), AdaptivePool(3)),
+    net(DenseLayer(8), DenseLayer(8), DenseTransition(), Inception(4, 4, 8, 2, 4, 4), LocalResponseNorm()),
+    net(ConvNeXtBlock(), ConvNeXtBlock(3, scale=None, response=GlobalResponseNorm()), Norm("group"), AdaptivePool(3)),
     net(
         ConvNormAct(16, act=Act("silu")), ConvNormAct(16, act=Act("hard_swish")), ConvNormAct(16, act=Act("mish")),
-        ConvNormAct(16, act=Act("leaky_relu")), ConvNormAct(16, (1, 5), act=Act("tanh")), ConvNormAct(16, act=Act("gelu")),
+        ConvNormAct(16, act=Act("leaky_relu")), ConvNormAct(16, (1, 5), act=Act("tanh")),
+        ConvNormAct(16, act=Act("gelu")),
     ),
 )  # fmt: skip
 

@@ -63,7 +63,7 @@ def unit(**fields: Any) -> list[dict[str, Any]]:
     return [{"unit": list(Unit("conv", (3, 8, 8), (4, 8, 8))._replace(**fields))}]
 
 
-NAN = base64.b64encode(np.array([np.nan], "<f4").tobytes()).decode()
+NANS = {"shape": [1], "data": base64.b64encode(np.array([np.nan], "<f4").tobytes()).decode()}
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,17 @@ NAN = base64.b64encode(np.array([np.nan], "<f4").tobytes()).decode()
         with_document(STORED.document[:-1]), with_document(STORED.document.replace("1.5", "NaN")),
         with_document(STORED.document.replace("1.5", "1e999")), with_document(STORED.document.replace("1.5", "-1.5")),
         changed(document=0), changed(document=-1), changed(document="1"), changed(document=1.5), changed(more=1),
-        changed(units=unit(kind="attention")), changed(units=unit(kind="x" * 10_000)), changed(units=unit(act="swoosh")),
+        changed(units=unit(kind="attention")), changed(units=unit(kind="x" * 10_000)),
+        changed(units=unit(act="swoosh")),
         changed(units=unit(enters=())), changed(units=unit(enters=(3, 8))), changed(units=unit(leaves=(0, 8, 8))),
         changed(units=unit(leaves=(3, -8, 8))), changed(units=unit(kernel=(0, 1))), changed(units=unit(groups=0)),
-        changed(units=unit(joins=-1)), changed(units=unit(norm=None)), changed(units=[{"unit": ["conv"]}]), changed(units=[]),
+        changed(units=unit(joins=-1)), changed(units=unit(norm=None)), changed(units=[{"unit": ["conv"]}]),
+        changed(units=[]),
         changed(networks=[{"name": "n", "family": "f", "whole": True, "units": [[0, 0]], "ms": 1.0}]),
         changed(networks=[{"name": "n", "family": "f", "whole": True, "units": [[-1, 1]], "ms": 1.0}]),
         changed(networks=[{"name": "n", "family": "f", "whole": True, "units": [], "ms": 1.0}]),
         changed(interval=[1.1, 0.9]), changed(interval=[0, 1]), changed(interval=[None, 1]), changed(interval=[1]),
-        changed(estimator={"mean": {"shape": [1], "data": NAN}, "scale": {"shape": [1], "data": NAN}, "members": [], "start_ms": 0}),
+        changed(estimator={"mean": NANS, "scale": NANS, "members": [], "start_ms": 0}),
         changed(estimator=None), changed(reference_ms=0), changed(seconds="long"),
     ],
 )  # fmt: skip
