@@ -48,7 +48,7 @@ SEEN = ("resnet", "mobilenet_v2", "efficientnet", "densenet")
 REGISTERED = 1 / 3
 MOST_MACS, MOST_PARAMS = 4e9, 30e6
 ROUNDS, WINDOW, QUARTER = 16, 0.03, 0.25
-SEED = 2026
+SEED = 4
 WITHIN = np.log(1.1)
 
 

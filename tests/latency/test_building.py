@@ -122,8 +122,8 @@ def test_a_unit_that_was_noted_within_a_burst(lessons: list[tuple[Any, ...]]) ->
 def test_a_machine_that_was_slow_for_a_while_counts_for_none(lessons: list[tuple[Any, ...]]) -> None:
     """By the reference network: those that were timed at half the speed give the times of the others."""
     reach = NEIGHBOURS * GROUP
-    slow = frozenset(range(reach, 2 * reach + 4))
-    count = 4 * reach + 4
+    slow = frozenset(range(reach + 1, 2 * reach + 5))
+    count = 4 * reach + 5
     assert [one.ms for one in learned(SETTING, timed(count, slow), 1.0).networks] == [one.ms for one in timed(count)]
 
 

@@ -52,18 +52,25 @@ def errors(estimator: Estimator) -> np.ndarray:
     return abs(np.array(found) / np.array([one.ms for one in HELD]) - 1)
 
 
-@pytest.mark.parametrize(("units", "most"), [(NOTED, 0.03), (SILENT, 0.05)], ids=["noted", "networks alone"])
-def test_known_times_are_found_again(units: list[TimedUnit], most: float) -> None:
-    estimator = learn(units, LEARNED, members=1, steps=300)
-    found = errors(estimator)
-    assert np.median(found) < most and np.quantile(found, 0.9) < 3 * most
+@pytest.fixture(scope="module")
+def of_noted() -> Estimator:
+    return learn(NOTED, LEARNED, members=1, steps=300)
 
 
-def test_units_are_told_apart_as_they_run_and_not_as_they_are_noted() -> None:
+def test_known_times_are_found_again(of_noted: Estimator) -> None:
+    found = errors(of_noted)
+    assert np.median(found) < 0.03 and np.quantile(found, 0.9) < 0.1
+
+
+def test_from_whole_networks_alone() -> None:
+    found = errors(learn(SILENT, LEARNED, members=1, steps=300))
+    assert np.median(found) < 0.1 and np.quantile(found, 0.9) < 0.3
+
+
+def test_units_are_told_apart_as_they_run_and_not_as_they_are_noted(of_noted: Estimator) -> None:
     """The factor of a kind, and the overhead of noting, are not in what is predicted."""
-    estimator = learn(NOTED, LEARNED, members=1, steps=300)
     convs = [unit for unit in UNITS if unit.kind == "conv" and truth(unit) > 0.05]
-    ratios = estimator.ready().times(convs) / [truth(unit) for unit in convs]
+    ratios = of_noted.ready().times(convs) / [truth(unit) for unit in convs]
     assert abs(np.median(ratios) - 1) < 0.05
 
 
@@ -81,7 +88,7 @@ def test_progress() -> None:
 
 def test_one_outlier_changes_little() -> None:
     broken = [*LEARNED[1:], TimedNetwork("slow", "own", True, LEARNED[0].units, 100 * LEARNED[0].ms)]
-    assert np.median(errors(learn(NOTED, broken, members=1, steps=300))) < 0.05
+    assert np.median(errors(learn(NOTED, broken, members=1, steps=200))) < 0.06
 
 
 def test_too_few_networks() -> None:

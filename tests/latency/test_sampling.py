@@ -80,7 +80,7 @@ def test_families_without_a_network_to_time(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sampling, "ATTEMPTS", 30)
     own = small("own", 64)
     unknown = Architecture("unknown", own.stem, (*own.stages, Stage(_Squared())), own.head, 96)
-    huge = own.scaled(width=40.0)
+    huge = own.scaled(width=16.0)
     for strange in (huge, unknown):
         with pytest.raises(ProfileError, match=r"own: no network to time \(allowed: from 1,000,000 to "):
             next(samples([family(strange)]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vertebra.arch.shapes import Shape
+from vertebra.errors import ArchitectureError
 from vertebra.latency.units import PRODUCTS, Unit
 
 LANES = 16
@@ -80,11 +81,11 @@ class Columns(NamedTuple):
 
 
 def columns_of(units: Iterable[Unit]) -> Columns:
-    """The columns of some units."""
+    """The columns of some units; raises ArchitectureError for a kind or an activation that no profile knows."""
     table = [
         (
-            _KIND[unit.kind],
-            _ACT[unit.act],
+            _place(_KIND, unit.kind),
+            _place(_ACT, unit.act),
             *_map(unit.enters),
             *_map(unit.leaves),
             *unit.kernel,
@@ -97,6 +98,14 @@ def columns_of(units: Iterable[Unit]) -> Columns:
         for unit in units
     ]
     return Columns(*np.array(table, np.int64).reshape(-1, len(Columns._fields)).T)
+
+
+def _place(places: Mapping[str, int], name: str) -> int:
+    try:
+        return places[name]
+    except KeyError:
+        what = f"latency is not predicted for a unit {name!r}"
+        raise ArchitectureError(what, allowed=", ".join(filter(None, places)), remedy="measure it") from None
 
 
 def matrix(units: Iterable[Unit]) -> NDArray[np.float32]:

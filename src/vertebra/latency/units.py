@@ -72,7 +72,7 @@ WORK: Fold[Work] = Fold("units", Primitive)
 """The unit that a primitive is, given the shapes that enter and leave; None where nothing runs at inference."""
 
 PRODUCTS = ("conv", "depthwise", "grouped", "linear")
-"""Kinds that take in the normalisation after them, and an addition."""
+"""Kinds that take in the normalisation or the gain of each channel after them, and an addition."""
 
 
 @WORK.rule(Conv)
@@ -105,7 +105,8 @@ def _act(node: Act, enters: Shape, leaves: Shape) -> Unit | None:
 
 @WORK.rule(GlobalPool, AdaptivePool, LayerScale, LocalResponseNorm, GlobalResponseNorm)
 def _named(node: Primitive, enters: Shape, leaves: Shape) -> Unit:
-    return Unit(_KINDS[type(node)], enters, leaves)
+    kind = next(kind for base, kind in _KINDS.items() if isinstance(node, base))
+    return Unit(kind, enters, leaves)
 
 
 _KINDS: dict[type[Primitive], str] = {
@@ -205,7 +206,8 @@ class Walk:
         if self.tail is None:
             return False
         before, paths = self.units[self.tail]
-        if unit.kind == "batch_norm" and before.kind in PRODUCTS and not (before.norm or before.act or before.joins):
+        gains = unit.kind == "scale" or (unit.kind == "batch_norm" and not before.norm)
+        if gains and before.kind in PRODUCTS and not (before.act or before.joins):
             changed = before._replace(norm=True)
         elif unit.kind == "act" and not before.act:
             changed = before._replace(act=unit.act)
