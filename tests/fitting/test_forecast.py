@@ -45,7 +45,9 @@ def test_what_was_measured_is_expected_as_it_was(found: tuple[Plan, ...]) -> Non
     forecast = guessed(found, lambda plan: 1e-6 * plan.macs)
     one = measured(found[5], 123.0, beside=4.0)
     assert not forecast.was_measured(found[5])
+    assert not forecast.surprised(one)  # nothing of its family is known
     forecast.learn(one)
+    assert forecast.surprised(measured(found[5], 200.0)) and not forecast.surprised(measured(found[5], 130.0))
     assert forecast.was_measured(found[5]) and not forecast.was_measured(found[6])
     assert forecast.network_ms(found[5:6]).tolist() == [123.0] and forecast.total_ms(found[5:6]).tolist() == [127.0]
 

@@ -26,7 +26,7 @@ def test_rows_say_what_each_further_millisecond_holds(study: Study) -> None:
     assert made[0].further_macs is None
     assert [one.further_macs for one in made[1:]] == pytest.approx([5e7] * 5, rel=1e-6)
     assert [accuracy_said(one.allowance) for one in made[1:4]] == [
-        "\u2013", "98.6% (cifar_resnet-w0.5-d1, 0.670 ms)", "\u2013",
+        "\u2013", "98.6% (cifar_resnet-w0.5-d1, 0.670 ms, 24 epochs)", "\u2013",
     ]  # fmt: skip
 
 

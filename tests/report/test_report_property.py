@@ -66,7 +66,7 @@ REACH = st.builds(
     Reach, family=WORDS, name=WORDS, resolution=SIDE, params=COUNT, macs=COUNT, ms=TIME, low_ms=TIME, high_ms=TIME,
     measured=st.booleans(), last=st.booleans(),
 )  # fmt: skip
-TRAINED = st.builds(Trained, name=WORDS, family=WORDS, latency_ms=TIME, val_accuracy=SHARE)
+TRAINED = st.builds(Trained, name=WORDS, family=WORDS, latency_ms=TIME, val_accuracy=SHARE, epochs=TIME)
 ALLOWANCE = st.builds(Allowance, latency_ms=TIME, share=TIME, reaches=some(REACH), trained=st.none() | TRAINED)
 FURTHER = st.builds(
     Further, budgeted=st.booleans(), basis_ms=TIME, predicted_by=WORDS, interval=st.tuples(TIME, TIME), checked=COUNT,

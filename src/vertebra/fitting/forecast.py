@@ -32,6 +32,8 @@ ENOUGH = 10
 """Measurements from which on the interval is that of their own errors."""
 KNOWN, MOST_SLACK = 1.05, 2.0
 """Slack for a candidate of whose family one was measured, as long as little is known; and the most that is left."""
+SURPRISE = 1.4
+"""The ratio of a measured time to the expected one from which on it is not believed at once."""
 NEAR, USUAL = 0.1, 0.5
 """The weight of an error is one over NEAR and the distance of the two times as logarithms; all families' has USUAL."""
 RATES = (3e-2, 2e-8, 3e-7, 1e-7)
@@ -85,6 +87,11 @@ class Forecast:
     def was_measured(self, plan: Plan) -> bool:
         """Whether a plan's time is not expected but known."""
         return self._places[plan.name] in self._known
+
+    def surprised(self, one: Measured) -> bool:
+        """Whether a plan of a family that is known took far longer than was expected."""
+        expected = float(self._total[self._places[one.plan.name]])
+        return self._knows(one.plan.family) and one.latency.total_ms > SURPRISE * expected
 
     def slack(self, family: str) -> float:
         """By what a measured time may exceed the expected one, as a ratio: four of five of the latest did by less."""

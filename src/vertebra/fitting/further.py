@@ -48,9 +48,7 @@ def further(
             Line(
                 family=family,
                 points=tuple(
-                    (ms, plan.macs, plan.name)
-                    for ms, plan in front
-                    if steps[0] / BEYOND <= ms <= steps[-1] * BEYOND
+                    (ms, plan.macs, plan.name) for ms, plan in front if steps[0] / BEYOND <= ms <= steps[-1] * BEYOND
                 ),
             )
             for family, front in fronts.items()
@@ -72,7 +70,7 @@ def _front(forecast: Forecast, members: Sequence[Plan]) -> Front:
     """What holds more multiply-accumulates than all that is expected to be as quick."""
     times = forecast.total_ms(members)
     found: Front = []
-    for place in np.lexsort([[-plan.macs for plan in members], times]).tolist():
+    for place in np.lexsort([np.array([-plan.macs for plan in members]), times]).tolist():
         if not found or members[place].macs > found[-1][1].macs:
             found.append((float(times[place]), members[place]))
     return found
@@ -108,6 +106,7 @@ def _trained(field: Sequence[Contender], least: float, most: float) -> Trained |
             family=one.plan.family,
             latency_ms=one.measured.latency.total_ms,
             val_accuracy=one.rungs[-1].val_accuracy,
+            epochs=one.rungs[-1].epochs,
         )
         for one in field
         if one.rungs and least < one.measured.latency.total_ms <= most

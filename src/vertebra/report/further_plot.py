@@ -48,9 +48,7 @@ def capacity(found: Further, candidates: Sequence[Candidate]) -> str:
     """Multiply-accumulates against latency (ms): each family's expected frontier, and the candidates as measured."""
     order = enumerate(line.family for line in found.lines)
     colours = {family: PALETTE[0] if not place else PALETTE[1 + (place - 1) % 6] for place, family in order}
-    lines = {
-        line.family: [(at, macs) for at, macs, _ in line.points if _drawable(at, macs)] for line in found.lines
-    }
+    lines = {line.family: [(at, macs) for at, macs, _ in line.points if _drawable(at, macs)] for line in found.lines}
     timed = [(one, one.latency_ms) for one in candidates if one.family in colours]
     marks = [(one, at) for one, at in timed if at is not None and _drawable(at, one.macs)]
 
@@ -114,6 +112,8 @@ def _legend(axes: Axes, lines: Mapping[str, object], marks: Sequence[tuple[Candi
 
 
 def accuracy_said(allowance: Allowance) -> str:
-    """The best that was trained here of such a latency: ``98.5% (resnet18-w0.5-r32)``; a dash for none."""
+    """The best that was trained here of such a latency, after how many epochs; a dash for none."""
     one = allowance.trained
-    return text.NONE if one is None else f"{text.percent(one.val_accuracy)} ({one.name}, {text.ms(one.latency_ms)})"
+    if one is None:
+        return text.NONE
+    return f"{text.percent(one.val_accuracy)} ({one.name}, {text.ms(one.latency_ms)}, {one.epochs:.3g} epochs)"

@@ -186,12 +186,13 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate that was trained: its measured latency, and its validation accuracy after its last round."""
+    """A candidate that was trained: its measured latency, its validation accuracy, and after how many ``epochs``."""
 
     name: str
     family: str
     latency_ms: float
     val_accuracy: float
+    epochs: float
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +208,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A family's frontier, from quick to slow: (expected ms, MACs, name) of what holds more than all that is quicker."""
+    """A family's frontier, from quick to slow: (expected ms, MACs, name) of what holds more than all quicker ones."""
 
     family: str
     points: tuple[tuple[float, int, str], ...]
