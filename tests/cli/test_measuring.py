@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundles import make_bundle
+from tests.latency.made_up import made_up_profile
 from tests.latency.small import small
 from tests.latency.test_database import BF16, PHONE, profile
 from vertebra.arch import codec
@@ -16,6 +17,7 @@ from vertebra.cli.main import main
 from vertebra.engines.device import describe
 from vertebra.latency import measure as module
 from vertebra.latency.database import Database, database_path
+from vertebra.latency.stored import canonical
 
 
 @pytest.fixture
@@ -139,12 +141,25 @@ def test_a_database_of_another_program_is_left_alone(run, verb: tuple[str, ...])
 # -- profile ------------------------------------------------------------------------------------------------------
 
 
+WORKING = made_up_profile().stored().document
+
+
+def test_a_profile_that_cannot_predict_is_not_kept(run) -> None:
+    with Database() as database:
+        database.put(profile(BF16, PHONE))
+    assert run("profile", "export", 1, "phone.json")[0] == 0
+    code, _, err = run("profile", "import", "phone.json")
+    assert code == 2 and err.startswith("vertebra: phone.json: is corrupt"), err
+    with Database() as database:
+        assert len(database.profiles()) == 1
+
+
 def test_a_profile_goes_to_another_machine(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert run("profile", "list")[1] == "no profiles yet: make one with `vertebra profile build`\n"
     assert not database_path().exists(), "to look makes nothing"
     with Database() as database:
         database.put(profile(device=describe()))
-        database.put(profile(BF16, PHONE))
+        database.put(profile(BF16, PHONE, document=WORKING))
     assert [row["number"] for row in json.loads(run("profile", "list", "--json")[1])] == [1, 2]
     assert "Cortex" in run("profile", "list")[1]
     assert run("profile", "export", 2, "phone.json")[0] == 0
@@ -158,6 +173,6 @@ def test_a_profile_goes_to_another_machine(run, monkeypatch: pytest.MonkeyPatch,
     assert json.loads(run("profile", "import", "phone.json", "--json")[1])["number"] == 1, "it is kept once"
     with Database() as database:
         (found,) = database.profiles()
-    assert (found.setting, found.device, found.document) == (BF16, PHONE, profile().document)
+    assert (found.setting, found.device, found.document) == (BF16, PHONE, canonical(WORKING))
     assert run("profile", "remove", 1)[1] == "profile of openvino bf16, batch 1, 2 threads on Cortex: removed\n"
     assert json.loads(run("profile", "list", "--json")[1]) == []

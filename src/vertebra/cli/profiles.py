@@ -109,10 +109,17 @@ def import_(file: Annotated[Path, typer.Argument(help="A file of `vertebra profi
             json: Json = False) -> None:  # fmt: skip
     """Verify an exported profile and keep it, with the device that it is of."""
     from vertebra.engines.device import describe
+    from vertebra.errors import ProfileError
     from vertebra.latency.database import Database
+    from vertebra.latency.predictor import Predictor
+    from vertebra.latency.profile import Profile
     from vertebra.latency.stored import from_file, identity, read_file
 
     profile = from_file(read_file(file), str(file))
+    try:
+        Predictor.of(Profile.of(profile))  # what cannot predict is not kept
+    except ProfileError as error:
+        raise ProfileError(error.what, where=str(file), allowed=error.allowed, remedy=error.remedy) from None
     with Database() as database:
         found = database.put(profile)
     here = identity(found.device) == identity(describe())
