@@ -17,7 +17,8 @@ Clock = Callable[[Architecture], float]
 
 
 class Clocks(NamedTuple):
-    """The latency in ms of a network at its own resolution; ``note`` says why it cannot be predicted."""
+    """The latency in ms of a network at its own resolution; ``note`` says why it cannot be predicted, or whose
+    profile predicts it where that is another's."""
 
     predict: Clock | None
     measure: Clock
@@ -41,8 +42,9 @@ def clocks(
             (one,) = measured([arch], setting, keep=database.add)
         return one.median_ms
 
+    Database().close()  # a fault of the database is an error, a profile that is absent or broken a note
     try:
-        predictor = predictor_of(setting, anyway=anyway).predictor
-    except ProfileError as error:  # there is none that fits
+        kept = predictor_of(setting, anyway=anyway)
+    except ProfileError as error:
         return Clocks(None, measure, f"{error.what}: networks are measured alone")
-    return Clocks(lambda arch: predictor.predict(arch).ms, measure, None)
+    return Clocks(lambda arch: kept.predictor.predict(arch).ms, measure, kept.foreign)

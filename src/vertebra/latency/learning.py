@@ -147,7 +147,7 @@ def _trained(table: _Table, torch: Any, *, seed: int, steps: int, tick: Callable
 
 
 def _network(width: int, torch: Any, draw: Any) -> Any:
-    """Linear layers with SiLU between, started by He's rule from a generator of their own."""
+    """Linear layers with SiLU between, started by LeCun's rule (variance 1 / inputs) from a generator of their own."""
     layers: list[Any] = []
     for enters, leaves in zip((width, *HIDDEN), (*HIDDEN, 1), strict=True):
         linear = torch.nn.utils.skip_init(torch.nn.Linear, enters, leaves)
