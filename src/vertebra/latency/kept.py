@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vertebra.engines.device import describe
-from vertebra.latency.database import Database
+from vertebra.latency.database import Database, database_path
 from vertebra.latency.predictor import Predictor
 from vertebra.latency.profile import Profile
 from vertebra.latency.setting import Setting
@@ -25,8 +25,11 @@ def predictor_of(setting: Setting, *, anyway: bool = False) -> Kept:
 
     Raises ProfileError that says which profiles there are, or that the database or the profile is corrupt or newer.
     """
-    with Database() as database:
-        stored = chosen(database.profiles(), setting, describe(), anyway=anyway)
+    profiles: tuple[StoredProfile, ...] = ()
+    if database_path().exists():  # to look makes nothing
+        with Database() as database:
+            profiles = database.profiles()
+    stored = chosen(profiles, setting, describe(), anyway=anyway)
     others = []
     if stored.setting != setting:
         others.append(f"setting: {stored.setting}")
