@@ -63,9 +63,15 @@ def test_a_relu_writes_over_what_a_layer_made_and_over_nothing_else():
 
 def test_branches_are_held_until_they_meet():
     node = add(a=Act("tanh"), b=Act("tanh"), c=Identity())
-    assert inference(node, 4) == (kb(4, 4, 4, 4, 4), "")  # the images, two branches, two sums
+    assert inference(node, 4) == (kb(4, 4, 4, 4), "")  # the images, two branches, one sum to which the third is added
     node = concat(a=Act("tanh"), b=Act("tanh"), c=Identity())
     assert inference(node, 4) == (kb(4, 4, 4, 12), "")
+
+
+def test_a_sum_writes_over_its_first_branch_where_no_gradient_needs_that():
+    assert inference(add(conv=Conv(4), shortcut=Identity()), 4) == (kb(4, 4), "conv")
+    assert inference(add(shortcut=Identity(), conv=Conv(4)), 4) == (kb(4, 4, 4), "")
+    assert inference(add(act=Act("sigmoid"), shortcut=Identity()), 4) == (kb(4, 4, 4), "")
 
 
 def test_a_module_holds_its_input():

@@ -11,6 +11,7 @@ from tests.nn.helpers import images, randomised, tiny
 from vertebra.arch.architecture import Architecture, Stage
 from vertebra.arch.blocks import BasicResidual
 from vertebra.arch.combinators import add, seq, side
+from vertebra.arch.maps import every_map
 from vertebra.arch.primitives import Act, Conv, Dropout, GlobalPool, Identity, Linear, Tap
 from vertebra.arch.record import replace
 from vertebra.costs import cost
@@ -296,15 +297,51 @@ def test_embeddings_are_what_reaches_the_classifier(head, width):
         torch.testing.assert_close(torch.nn.functional.linear(vectors(x), net.weight, net.bias), y)
 
 
-def test_values_that_an_activation_writes_over():
-    """ReLUs work in place; what was asked for before one is kept."""
+def test_values_that_are_written_over():
+    """ReLUs and residual sums work in place; what was asked for before them is kept."""
     net = randomised(build(architecture("resnet18"))).eval()
-    assert net.stem.act.inplace
+    block = net.stages[0][0]
+    assert net.stem.act.inplace and block.act.inplace and "sum in place" in str(block.plan)
     x = images(1, 3, 64, 64)
     with torch.inference_mode():
-        convolved, normed, activated = features(net, nodes=("stem.conv", "stem.norm", "stem.act"))(x)
+        nodes = ("stem.conv", "stem.norm", "stem.act", "stages.0.0.conv2.norm", "stages.0.0")
+        convolved, normed, activated, before, after = features(net, nodes=nodes)(x)
         expected = net.stem.conv(x)
         torch.testing.assert_close(convolved, expected)
         torch.testing.assert_close(normed, net.stem.norm(expected))
         torch.testing.assert_close(activated, net.stem.norm(expected).relu())
+        torch.testing.assert_close(after, (before + net.stem.pool(activated)).relu())
     assert (normed < 0).any()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnetv2_50", "seresnet18", "googlenet", "mobilenet_v2", "mobilenetv3_small_100", "convnext_atto"],
+)
+def test_every_value_is_as_without_writing_in_place(name, monkeypatch):
+    """At every node, and the output and the gradients in training, as of a network that writes over nothing."""
+    arch = architecture(name).scaled(width=0.5)
+    net = randomised(build(arch)).double()
+    monkeypatch.setattr("vertebra.nn.construct.replaceable", lambda node, shape: False)
+    monkeypatch.setattr("vertebra.nn.modules.adds_in_place", lambda node, shape: False)
+    plain = build(arch).double()
+    monkeypatch.undo()
+    assert "in place" not in str([module.plan for module in plain.modules() if hasattr(module, "plan")])
+    assert not any(getattr(module, "inplace", False) for module in plain.modules())
+    plain.load_state_dict(net.state_dict())
+    x = images(2, 3, 64, 64).double()
+    found = {}
+    for path, module in plain.named_modules():
+        module.register_forward_hook(lambda _, args, value, path=path: found.update({path: value}))
+    expected = plain.eval()(x)
+    with torch.no_grad():
+        points = list(dict.fromkeys(one.path for _, one in every_map(arch.nodes(), 3) if one.path and one.path in found))
+        values = features(net.eval(), nodes=points)(x)
+    for path, value in zip(points, values, strict=True):
+        torch.testing.assert_close(value, found[path], msg=path)
+    torch.testing.assert_close(net(x), expected)
+    for one in (net, plain):
+        torch.manual_seed(0)  # of the dropout
+        one.train()(x).square().mean().backward()
+    for (path, mine), theirs in zip(net.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, msg=path)

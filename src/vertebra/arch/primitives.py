@@ -59,6 +59,11 @@ class Conv(Primitive, frozen=True):
         alone = pair(self.kernel) == (1, 1) and self.even_padding() == (0, 0)
         return alone and self.groups == 1 and pair(self.stride) != (1, 1)
 
+    def is_product(self) -> bool:
+        """Whether it is a matrix product over the channels of each position, with a bias."""
+        plain = pair(self.kernel) == (1, 1) and pair(self.stride) == (1, 1) and self.groups == 1
+        return plain and self.bias and self.even_padding() == (0, 0)
+
     def weights(self, shape: Shape) -> tuple[Weight, ...]:
         kernel = Weight("weight", (self.out, self._channels(shape), *pair(self.kernel)), "kernel")
         return (kernel, Weight("bias", (self.out,), "bias")) if self.bias else (kernel,)

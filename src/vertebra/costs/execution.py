@@ -11,20 +11,15 @@ from collections.abc import Iterator, Sequence
 from itertools import count, groupby
 
 from vertebra.arch.architecture import Architecture
-from vertebra.arch.combinators import Concat, Gate, Seq, Side
+from vertebra.arch.combinators import Concat, Gate, Seq, Side, Sum
 from vertebra.arch.expansion import joined, unblocked
 from vertebra.arch.node import Combinator, Node
-from vertebra.arch.primitives import Act, Conv, Linear, Norm
+from vertebra.arch.overwriting import adds_in_place, replaceable, replaces
 from vertebra.arch.shapes import Shape
 from vertebra.costs.ledger import Buffer, Ledger, Phase
 from vertebra.costs.operation import Operation, Sizes, added, concatenated, gated, replaced
 from vertebra.costs.operations import OPERATIONS
-from vertebra.costs.workspace import is_product
 from vertebra.errors import ShapeError
-
-REPLACEABLE = (Conv, Norm, Linear)
-"""Layers whose gradient does not need their output: a ReLU after one writes over it (``nn.construct``)."""
-REPLACING = ("relu", "relu6")
 
 Pairs = Sequence[tuple[str, Node]]
 """(path, node) pairs that stand one after the other."""
@@ -114,8 +109,8 @@ class Run:
             value = after
         return value
 
-    def node(self, node: Node, x: Value, path: str, before: Node | None = None) -> Value:
-        """Any node; ``before`` is what made its input, where nothing else reads that."""
+    def node(self, node: Node, x: Value, path: str, over: bool = False) -> Value:
+        """Any node; ``over``: it may write over its input."""
         node = unblocked(node, x.shape[0])
         try:
             if isinstance(node, Seq):
@@ -124,7 +119,7 @@ class Run:
                 return self._kept(x)
             if isinstance(node, Combinator):
                 return self._joined(node, x, path)
-            return self._leaf(node, x, path, before)
+            return self._leaf(node, x, path, over)
         except ShapeError as error:
             raise error if error.where else error.at(path) from None
 
@@ -166,16 +161,17 @@ class Run:
 
     def _in_order(self, node: Seq, value: Value, path: str) -> Value:
         """Children one after the other; the value is used up."""
-        before: Node | None = None
+        before: tuple[Node, Shape] | None = None
         for name, child in node.children:
             child = unblocked(child, value.shape[0])
+            over = before is not None and replaces(child) and replaceable(*before)
+            before = (child, value.shape)
             if not name and isinstance(child, Seq):
                 value = self._in_order(child, value, path)
             else:
-                after = self.node(child, value, joined(path, name), before)
+                after = self.node(child, value, joined(path, name), over)
                 self.drop(value)
                 value = after
-            before = child
         return value
 
     def _joined(self, node: Combinator, x: Value, path: str) -> Value:
@@ -187,24 +183,25 @@ class Run:
         elif isinstance(node, Concat):
             out = self.operate(concatenated(size, len(branches)), path, branches, shape)
         else:
-            out = self._sum(branches, shape, path)
+            out = self._sum(branches, shape, path, isinstance(node, Sum) and adds_in_place(node, x.shape))
         for branch in branches:
             self.drop(branch)
         return out
 
-    def _sum(self, branches: Sequence[Value], shape: Shape, path: str) -> Value:
+    def _sum(self, branches: Sequence[Value], shape: Shape, path: str, over: bool) -> Value:
+        """The sum; from the second on each addition writes over the last, the first does where it may (``over``)."""
         total = self._kept(branches[0])
         for branch in branches[1:]:
-            after = self.operate(added(self.sizes.of(shape)), path, (total, branch), shape)
+            after = self.operate(added(0 if over else self.sizes.of(shape)), path, (total, branch), shape)
             self.drop(total)
-            total = after
+            total, over = after, True
         return total
 
-    def _leaf(self, node: Node, x: Value, path: str, before: Node | None) -> Value:
+    def _leaf(self, node: Node, x: Value, path: str, over: bool) -> Value:
         leaves = node.output(x.shape)
         operations = OPERATIONS[type(node)](node, x.shape, leaves, self.sizes)
-        if isinstance(before, REPLACEABLE) and isinstance(node, Act) and node.function in REPLACING:
-            operations = tuple(replaced(one, self.sizes.of(leaves), _gives_view(before)) for one in operations)
+        if over:
+            operations = tuple(replaced(one, self.sizes.of(leaves)) for one in operations)
         values = [self._kept(x)]
         readers = [[place % (at + 1) for place in one.reads] for at, one in enumerate(operations)]
         for at, operation in enumerate(operations):
@@ -243,11 +240,6 @@ class Run:
     def _kept(self, value: Value) -> Value:
         self.ledger.keep(value.buffer)
         return value
-
-
-def _gives_view(node: Node) -> bool:
-    """Whether the output of a layer is another tensor seen with its axes in another order."""
-    return is_product(node) if isinstance(node, Conv) else isinstance(node, Norm) and node.method == "layer2d"
 
 
 def _part(path: str) -> str:

@@ -57,20 +57,15 @@ def view(gradient: int = 0, back: int = 0) -> Operation:
     return Operation(out=0, gradients=(gradient,), back=back)
 
 
-def replaced(operation: Operation, size: int, viewed: bool) -> Operation:
-    """The same, written over its input of this size.
-
-    Where its gradient takes the input, autograd clones that before.  Where the input is a view (``viewed``), autograd
-    copies the gradient twice around the operation's own (``CopySlices``).
-    """
-    back = operation.back + (2 * size if viewed else 0)
+def replaced(operation: Operation, size: int) -> Operation:
+    """The same, written over its input of this size; where its gradient takes the input, autograd clones that."""
     if not operation.saves:
-        return msgspec.structs.replace(operation, out=0, back=back)
-    return msgspec.structs.replace(operation, out=0, saves=(), clones=size, back=back)
+        return msgspec.structs.replace(operation, out=0)
+    return msgspec.structs.replace(operation, out=0, saves=(), clones=size)
 
 
 def added(size: int) -> Operation:
-    """The sum of two values; both take its gradient as it is."""
+    """The sum of two values; both take its gradient as it is.  Size 0: written over the first."""
     return Operation(out=size, gradients=(0, 0), reads=(0, 1))
 
 

@@ -38,7 +38,7 @@ def workspace(node: Conv, enters: Shape, leaves: Shape, sizes: Sizes) -> Workspa
     """
     rows, columns = pair(node.kernel)
     window = rows * columns
-    if is_product(node):
+    if node.is_product():
         return Workspace(0, 0)
     if _small(node, enters, sizes):
         columns_of = 0 if window == 1 else window * enters[0] * elements(leaves[1:]) * sizes.value
@@ -55,12 +55,6 @@ def workspace(node: Conv, enters: Shape, leaves: Shape, sizes: Sizes) -> Workspa
         forward, gradient = kernel, kernel if enters[0] <= FEW else blocks
     beside = kernel if sizes.value == WHOLE else gradient
     return Workspace(forward * sizes.value, beside * sizes.value + gradient * WHOLE)
-
-
-def is_product(node: Conv) -> bool:
-    """Whether a convolution is a matrix product over the channels of each position (``PointwiseConv2d``)."""
-    plain = pair(node.kernel) == (1, 1) and pair(node.stride) == (1, 1) and node.groups == 1
-    return plain and node.bias and node.even_padding() == (0, 0)
 
 
 def _small(node: Conv, enters: Shape, sizes: Sizes) -> bool:

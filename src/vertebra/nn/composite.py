@@ -86,21 +86,31 @@ class Chain(nn.Sequential):
 
 
 def _summed(x: Tensor, branches: list[Tensor]) -> Tensor:
+    first, *rest = branches
+    return _summed_in_place(x, [first + rest[0], *rest[1:]]) if rest else first
+
+
+@torch.fx.wrap  # a tracer cannot follow a branch on the type
+def _summed_in_place(x: Tensor, branches: list[Tensor]) -> Tensor:
+    """The sum, written over the first branch where that can hold it: under autocast branches may differ in type, and
+    a user may have put an identity in the place of what made it.
+    """
     total = branches[0]
     for branch in branches[1:]:
-        total = total + branch
+        total = total + branch if total is x or total.dtype != branch.dtype else total.add_(branch)
     return total
 
 
 COMBINED: dict[str, Callable[[Tensor, list[Tensor]], Tensor]] = {
     "sum": _summed,
+    "sum in place": lambda x, branches: _summed_in_place(x, branches),
     "concat": lambda x, branches: torch.cat(branches, 1),
     "gate": lambda x, branches: x * branches[0],
     "gate of a vector": lambda x, branches: x * branches[0][:, :, None, None],
 }
 """How the outputs of branches are put together, given what entered them."""
 
-_SIGNS = {"sum": " + ", "concat": " ++ ", "seq": " -> "}
+_SIGNS = {"sum": " + ", "sum in place": " + ", "concat": " ++ ", "seq": " -> "}
 
 
 def plan_text(plan: Plan) -> str:
@@ -110,7 +120,8 @@ def plan_text(plan: Plan) -> str:
     operation, *steps = plan
     if operation == "side":
         return f"beside {_grouped(steps[0])}"
-    texts = [plan_text(step) if operation == "sum" and step[0] == "seq" else _grouped(step) for step in steps]
+    sums = str(operation).startswith("sum")
+    texts = [plan_text(step) if sums and step[0] == "seq" else _grouped(step) for step in steps]
     return f"x * {_grouped(steps[0])}" if str(operation).startswith("gate") else _SIGNS[str(operation)].join(texts)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.codec import nearest
 from vertebra.arch.maps import Map, every_map
+from vertebra.arch.overwriting import written_over
 from vertebra.arch.primitives import Tap
 from vertebra.arch.record import brief
 from vertebra.errors import TransformError
@@ -18,8 +19,6 @@ from vertebra.nn.composite import OWN, Composite, Plan
 
 Frozen = int | Literal["all"] | None
 STRIDES = (4, 8, 16, 32)
-WRITTEN_OVER = (nn.Conv2d, nn.BatchNorm2d, nn.BatchNorm1d, nn.GroupNorm, nn.LayerNorm, nn.Linear)
-"""Modules of layers over whose output an activation may write (``construct.REPLACEABLE``)."""
 
 
 class Features(nn.Module):
@@ -29,13 +28,19 @@ class Features(nn.Module):
     """
 
     def __init__(
-        self, children: Iterable[tuple[str, nn.Module]], maps: Sequence[Map], frozen: Sequence[str] = ()
+        self,
+        children: Iterable[tuple[str, nn.Module]],
+        maps: Sequence[Map],
+        frozen: Sequence[str] = (),
+        passing: Collection[str] = (),
     ) -> None:
         super().__init__()
         self._modules.update(children)
         self.maps = tuple(maps)
         self.points = tuple(one.path for one in maps)
         self.frozen = tuple(frozen)
+        self.passing = frozenset(passing)
+        """Points whose value the next operation writes over: it is copied."""
         for module in self._frozen():
             module.requires_grad_(False).eval()
 
@@ -82,7 +87,7 @@ class Features(nn.Module):
             for name in module._modules:
                 x = self._visited(child_of(module, name), f"{path}.{name}", x, taken)
         if path in self.points:
-            taken[path] = x.clone() if isinstance(module, WRITTEN_OVER) else x
+            taken[path] = x.clone() if path in self.passing else x
         return x
 
     def _frozen(self) -> Iterator[nn.Module]:
@@ -139,7 +144,8 @@ def features(
     if not found:
         raise TransformError("no features were asked for", remedy="name at least one stride or tap")
     children = dict(_children(net, [one.path for one in found]))
-    return Features(children.items(), found, frozen_paths(arch, children, frozen))
+    passing = {one.path for one in found}.intersection(written_over(arch.tree(), arch.input_shape))
+    return Features(children.items(), found, frozen_paths(arch, children, frozen), passing)
 
 
 def architecture_of(net: nn.Module) -> Architecture:

@@ -9,6 +9,7 @@ from torch import nn
 from vertebra.arch.combinators import Concat, Gate, Seq, Side, Sum
 from vertebra.arch.fold import Fold
 from vertebra.arch.node import Combinator, Primitive
+from vertebra.arch.overwriting import adds_in_place
 from vertebra.arch.primitives import (
     Act,
     AdaptivePool,
@@ -33,8 +34,8 @@ from vertebra.nn.layers import unfilled
 MODULES: Fold[Callable[..., nn.Module]] = Fold("modules", Primitive)
 """(node, shape that enters) -> module with unfilled tensors."""
 
-OPERATIONS: Fold[Callable[[Shape, Shape], str]] = Fold("operations", Combinator)
-"""(shape that enters, shape that leaves the last child) -> the operation in a composite's plan."""
+OPERATIONS: Fold[Callable[..., str]] = Fold("operations", Combinator)
+"""(node, shape that enters, shape that leaves the last child) -> the operation in a composite's plan."""
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -73,8 +74,7 @@ def _conv_class(node: Conv, padding: tuple[int, int] | None) -> type[nn.Conv2d]:
         return layers.SameConv2d
     if node.subsamples():
         return layers.SubsamplingConv2d
-    pointwise = pair(node.kernel) == (1, 1) and padding == (0, 0) and node.groups == 1
-    return layers.PointwiseConv2d if pointwise and node.bias else nn.Conv2d
+    return layers.PointwiseConv2d if node.is_product() else nn.Conv2d
 
 
 @MODULES.rule(Norm)
@@ -167,12 +167,16 @@ def _tap(node: Tap, shape: Shape) -> nn.Module:
     return layers.Tap(node.name)
 
 
-OPERATIONS.rule(Seq)(lambda shape, factors: "seq")
-OPERATIONS.rule(Sum)(lambda shape, factors: "sum")
-OPERATIONS.rule(Concat)(lambda shape, factors: "concat")
-OPERATIONS.rule(Side)(lambda shape, factors: "side")
+OPERATIONS.rule(Seq)(lambda node, shape, branch: "seq")
+OPERATIONS.rule(Concat)(lambda node, shape, branch: "concat")
+OPERATIONS.rule(Side)(lambda node, shape, branch: "side")
+
+
+@OPERATIONS.rule(Sum)
+def _sum(node: Sum, shape: Shape, branch: Shape) -> str:
+    return "sum in place" if adds_in_place(node, shape) else "sum"
 
 
 @OPERATIONS.rule(Gate)
-def _gate(shape: Shape, factors: Shape) -> str:
-    return "gate of a vector" if len(factors) < len(shape) else "gate"
+def _gate(node: Combinator, shape: Shape, branch: Shape) -> str:
+    return "gate of a vector" if len(branch) < len(shape) else "gate"
