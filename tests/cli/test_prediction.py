@@ -88,7 +88,7 @@ def test_the_units_that_take_longest(run) -> None:
     found = json.loads(run("predict-latency", "net.json", "--units", "--json")[1])["predictions"][0]
     times = [one["ms"] for one in found["units"]]
     assert times == sorted(times, reverse=True)
-    assert sum(times) + PROFILE.estimator.start_ms == pytest.approx(found["ms"])
+    assert sum(times) + PROFILE.estimator.start_ms == pytest.approx(found["ms"], abs=1e-3)  # and its few weights
     out = run("predict-latency", "net.json", "--units")[1]
     assert "net: what takes longest" in out
     longest = found["units"][0]

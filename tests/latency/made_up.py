@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vertebra.engines.device import describe
-from vertebra.latency.estimator import Array, Dense, Estimator
+from vertebra.latency.estimator import Array, Dense, Estimator, Streaming
 from vertebra.latency.features import WIDTH
 from vertebra.latency.profile import Profile
 from vertebra.latency.setting import Setting
@@ -30,6 +30,6 @@ def made_up_profile(seed: int = 0) -> Profile:
         reference_ms=1.0,
         units=(),
         networks=(),
-        estimator=Estimator(ones, ones, members, start_ms=0.25),
+        estimator=Estimator(ones, ones, members, start_ms=0.25, streaming=Streaming(0.02, 5.0)),
         interval=(0.9, 1.2),
     )

@@ -12,8 +12,8 @@ import pytest
 
 from tests.latency.made_up import made_up_profile
 from vertebra.errors import ProfileError
-from vertebra.latency.estimator import MOST_LOG, Array, Dense, Estimator
-from vertebra.latency.features import WIDTH, matrix
+from vertebra.latency.estimator import KNEE, MOST_LOG, Array, Dense, Estimator, Streaming, excess
+from vertebra.latency.features import WIDTH, columns_of, features
 from vertebra.latency.units import Unit
 
 UNITS = [
@@ -40,15 +40,15 @@ def by_hand(estimator: Estimator, row: list[float]) -> float:
 
 
 def test_it_computes_what_it_says() -> None:
-    expected = [by_hand(ESTIMATOR, row) for row in matrix(UNITS).tolist()]
-    assert ESTIMATOR.ready().times(UNITS) == pytest.approx(expected, rel=1e-4)
-    assert ESTIMATOR.ready().times([]).shape == (0,)
+    expected = [by_hand(ESTIMATOR, row) for row in features(columns_of(UNITS)).tolist()]
+    assert ESTIMATOR.ready().parts(UNITS).ms == pytest.approx(expected, rel=1e-4)
+    assert ESTIMATOR.ready().parts([]).ms.shape == (0,)
 
 
 def test_through_json_nothing_changes() -> None:
     again = msgspec.json.decode(msgspec.json.encode(ESTIMATOR), type=Estimator)
     assert again == ESTIMATOR
-    assert np.array_equal(again.ready().times(UNITS), ESTIMATOR.ready().times(UNITS))
+    assert np.array_equal(again.ready().parts(UNITS).ms, ESTIMATOR.ready().parts(UNITS).ms)
 
 
 def test_an_array_is_its_little_endian_bytes() -> None:
@@ -60,8 +60,19 @@ def test_an_array_is_its_little_endian_bytes() -> None:
     assert np.array_equal(Array.of(array.T).array(), array.T), "whatever the memory's order"
 
 
+def test_weights_that_the_cache_does_not_hold() -> None:
+    """Nothing for no weights, next to nothing while they fit, then so much for each further megabyte."""
+    ready = made_up_profile().estimator.ready()
+    start, streaming = ESTIMATOR.start_ms, ESTIMATOR.streaming
+    assert ready.total(0.0, 0.0) == start
+    assert ready.total(3.0, 1.0) == pytest.approx(start + 3.0, abs=streaming.ms_per_mb * KNEE / 4)
+    more = ready.total(3.0, np.array([200.0, 300.0]))
+    assert more[1] - more[0] == pytest.approx(100 * streaming.ms_per_mb, rel=1e-3)
+    assert excess(np.array([300.0]), streaming.cache_mb) == pytest.approx(300 - streaming.cache_mb, abs=KNEE / 4)
+
+
 def test_far_from_what_was_measured_nothing_runs_away() -> None:
-    huge = matrix(UNITS) * 1e4
+    huge = features(columns_of(UNITS)) * 1e4
     found = ESTIMATOR.ready().of_features(np.concatenate([huge, -huge]))
     assert ((math.exp(-MOST_LOG) <= found) & (found <= math.exp(MOST_LOG))).all()
 
@@ -71,6 +82,7 @@ def array(*shape: int, value: float = 1.0) -> Array:
 
 
 ONES = array(WIDTH)
+NONE = Streaming(0.0, 1.0)
 MEMBER = (Dense(array(WIDTH, 4), array(4)), Dense(array(4, 1), array(1)))
 
 
@@ -111,15 +123,15 @@ class Broken:
 )
 def test_broken_ones_are_refused(one: Broken) -> None:
     with pytest.raises(ProfileError):
-        Estimator(one.mean, one.scale, one.members, 0.1).ready()
+        Estimator(one.mean, one.scale, one.members, 0.1, NONE).ready()
 
 
 def test_numbers_that_are_too_large_give_no_times() -> None:
     most = float(np.finfo(np.float32).max)
     huge = (Dense(array(WIDTH, 4, value=most), array(4)), Dense(array(4, 1, value=-most), array(1)))
-    ready = Estimator(ONES, ONES, (huge, MEMBER), 0.1).ready()
+    ready = Estimator(ONES, ONES, (huge, MEMBER), 0.1, NONE).ready()
     with pytest.raises(ProfileError, match="times that are no numbers; build it again"):
-        ready.times(UNITS)
-    tiny = Estimator(ONES, array(WIDTH, value=float(np.finfo(np.float32).tiny)), (MEMBER,), 0.1).ready()
+        ready.parts(UNITS)
+    tiny = Estimator(ONES, array(WIDTH, value=float(np.finfo(np.float32).tiny)), (MEMBER,), 0.1, NONE).ready()
     with pytest.raises(ProfileError):
-        tiny.times([Unit("conv", (1 << 20, 9, 9), (1 << 20, 9, 9))])
+        tiny.parts([Unit("conv", (1 << 20, 9, 9), (1 << 20, 9, 9))])

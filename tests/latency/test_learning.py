@@ -11,6 +11,7 @@ import pytest
 from vertebra.arch.shapes import elements
 from vertebra.errors import MissingExtraError, ProfileError
 from vertebra.latency.estimator import Estimator
+from vertebra.latency.features import columns_of, megabytes
 from vertebra.latency.learning import FEWEST, learn
 from vertebra.latency.profile import TimedNetwork, TimedUnit
 from vertebra.latency.sampling import samples
@@ -18,6 +19,7 @@ from vertebra.latency.units import PRODUCTS, Unit, tally
 from vertebra.zoo.registry import families
 
 START, OVERHEAD = 0.05, 0.004
+PER_MB, CACHE = 0.04, 10.0
 FACTORS = {"conv": 1.1, "depthwise": 1.3, "linear": 0.9}
 """By which noting makes a kind of unit slower."""
 
@@ -34,7 +36,9 @@ def truth(unit: Unit) -> float:
 
 def network(place: int) -> TimedNetwork:
     counts = DRAWN[place]
-    ms = START + sum(truth(unit) * times for unit, times in counts.items())
+    read = sum(megabytes(columns_of([unit]))[0] * times for unit, times in counts.items())
+    streamed = PER_MB * max(read - CACHE, 0.0)
+    ms = START + sum(truth(unit) * times for unit, times in counts.items()) + streamed
     places = {unit: index for index, unit in enumerate(UNITS)}
     return TimedNetwork(f"net{place}", "own", True, tuple((places[unit], times) for unit, times in counts.items()), ms)
 
@@ -47,8 +51,10 @@ SILENT = [TimedUnit(unit) for unit in UNITS]
 
 def errors(estimator: Estimator) -> np.ndarray:
     """Relative errors of the networks that were held out."""
-    times = estimator.ready().times(UNITS)
-    found = [estimator.start_ms + sum(times[place] * count for place, count in one.units) for one in HELD]
+    ready = estimator.ready()
+    parts = ready.parts(UNITS)
+    sums = [[sum(part[place] * count for place, count in one.units) for part in parts] for one in HELD]
+    found = [ready.total(*both) for both in sums]
     return abs(np.array(found) / np.array([one.ms for one in HELD]) - 1)
 
 
@@ -62,6 +68,11 @@ def test_known_times_are_found_again(of_noted: Estimator) -> None:
     assert np.median(found) < 0.03 and np.quantile(found, 0.9) < 0.1
 
 
+def test_what_streaming_weights_takes_is_told_apart(of_noted: Estimator) -> None:
+    assert of_noted.streaming.ms_per_mb == pytest.approx(PER_MB, rel=0.25)
+    assert of_noted.streaming.cache_mb == pytest.approx(CACHE, abs=4)
+
+
 def test_from_whole_networks_alone() -> None:
     found = errors(learn(SILENT, LEARNED, members=1, steps=300))
     assert np.median(found) < 0.1 and np.quantile(found, 0.9) < 0.3
@@ -70,7 +81,7 @@ def test_from_whole_networks_alone() -> None:
 def test_units_are_told_apart_as_they_run_and_not_as_they_are_noted(of_noted: Estimator) -> None:
     """The factor of a kind, and the overhead of noting, are not in what is predicted."""
     convs = [unit for unit in UNITS if unit.kind == "conv" and truth(unit) > 0.05]
-    ratios = of_noted.ready().times(convs) / [truth(unit) for unit in convs]
+    ratios = of_noted.ready().parts(convs).ms / [truth(unit) for unit in convs]
     assert abs(np.median(ratios) - 1) < 0.05
 
 

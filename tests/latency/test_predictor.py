@@ -24,7 +24,8 @@ START = PROFILE.estimator.start_ms
 def by_hand(arch: Architecture, resolution: int | None = None) -> float:
     """Each unit by itself, one after the other."""
     ready = PROFILE.estimator.ready()
-    return START + sum(float(ready.times([one.unit])[0]) for one in placed(arch, resolution))
+    parts = [ready.parts([one.unit]) for one in placed(arch, resolution)]
+    return float(ready.total(sum(one.ms[0] for one in parts), sum(one.megabytes[0] for one in parts)))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "densenet121"])
@@ -61,9 +62,11 @@ def test_units_of_a_network() -> None:
     predictor, arch = Predictor.of(PROFILE), architecture("mobilenet_v2")
     units = predictor.units(arch, 96)
     assert units.keys() == tally(arch, 96).keys()
-    assert START + sum(units.values()) == pytest.approx(predictor.predict(arch, 96).ms)
+    ready = PROFILE.estimator.ready()
+    read = sum(float(ready.parts([unit]).megabytes[0]) * times for unit, times in tally(arch, 96).items())
+    assert ready.total(sum(units.values()), read) == pytest.approx(predictor.predict(arch, 96).ms)
     one, times = Counter(tally(arch, 96)).most_common(1)[0]
-    assert units[one] == pytest.approx(times * PROFILE.estimator.ready().times([one])[0], rel=1e-5)
+    assert units[one] == pytest.approx(times * ready.parts([one]).ms[0], rel=1e-5)
 
 
 def test_a_network_that_does_nothing_takes_the_start() -> None:

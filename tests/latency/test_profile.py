@@ -58,6 +58,13 @@ def test_a_newer_one_is_refused_whatever_is_in_it() -> None:
         assert str(error.value) == line
 
 
+def test_an_older_one_is_refused() -> None:
+    line = f"profile 7: was made by an older vertebra, as document 1 (allowed: document {VERSION}); build it again"
+    with pytest.raises(ProfileError) as error:
+        Profile.of(changed(document=1))
+    assert str(error.value) == line
+
+
 def unit(**fields: Any) -> list[dict[str, Any]]:
     """A list of one timed unit with other fields."""
     return [{"unit": list(Unit("conv", (3, 8, 8), (4, 8, 8))._replace(**fields))}]
@@ -70,7 +77,8 @@ NANS = {"shape": [1], "data": base64.b64encode(np.array([np.nan], "<f4").tobytes
     "broken",
     [
         with_document(""), with_document("null"), with_document("[]"), with_document("{}"), with_document("{"),
-        with_document("\ud800"), with_document('{"document": 1, "deep": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+        with_document("\ud800"),
+        with_document(f'{{"document": {VERSION}, "deep": ' + "[" * 100_000 + "]" * 100_000 + "}"),
         with_document(STORED.document[:-1]), with_document(STORED.document.replace("1.5", "NaN")),
         with_document(STORED.document.replace("1.5", "1e999")), with_document(STORED.document.replace("1.5", "-1.5")),
         changed(document=0), changed(document=-1), changed(document="1"), changed(document=1.5), changed(more=1),
@@ -84,7 +92,8 @@ NANS = {"shape": [1], "data": base64.b64encode(np.array([np.nan], "<f4").tobytes
         changed(networks=[{"name": "n", "family": "f", "whole": True, "units": [[-1, 1]], "ms": 1.0}]),
         changed(networks=[{"name": "n", "family": "f", "whole": True, "units": [], "ms": 1.0}]),
         changed(interval=[1.1, 0.9]), changed(interval=[0, 1]), changed(interval=[None, 1]), changed(interval=[1]),
-        changed(estimator={"mean": NANS, "scale": NANS, "members": [], "start_ms": 0}),
+        changed(estimator={**msgspec.to_builtins(PROFILE.estimator), "mean": NANS, "scale": NANS}),
+        changed(estimator={**msgspec.to_builtins(PROFILE.estimator), "streaming": {"ms_per_mb": 1, "cache_mb": 0}}),
         changed(estimator=None), changed(reference_ms=0), changed(seconds="long"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from tests.strategies import LEAST_RESOLUTION, architectures
 from vertebra.arch import Architecture, Conv, ConvNormAct, Linear, Stage, seq
 from vertebra.arch.shapes import elements
 from vertebra.errors import ShapeError
-from vertebra.latency.features import ACTS, KINDS, LANES, NUMBERS, WIDTH, matrix
+from vertebra.latency.features import ACTS, KINDS, LANES, NUMBERS, WIDTH, columns_of, features
 from vertebra.latency.grids import Tallies
 from vertebra.latency.predictor import Predictor
 from vertebra.latency.sweep import Sweep
@@ -72,7 +72,7 @@ def test_units_are_met_once_and_counted() -> None:
 def test_features_of_a_convolution() -> None:
     """By hand, from the definitions in words: a 3x3 depthwise one with stride 2, 24 channels, 14x14 to 7x7."""
     unit = Unit("depthwise", (24, 14, 14), (24, 7, 7), (3, 3), (2, 2), (1, 1), 24, True, "relu6", 1)
-    (row,) = matrix([unit]).tolist()
+    (row,) = features(columns_of([unit])).tolist()
     macs, weights = 24 * 9 * 49, 24 * 9
     expected = {
         0: math.log2(25), 2: math.log2(197), 3: math.log2(50), 4: math.log2(macs + 1), 5: math.log2(weights + 1),
@@ -86,7 +86,7 @@ def test_features_of_a_convolution() -> None:
 
 
 def test_features_of_a_vector() -> None:
-    (row,) = matrix([Unit("linear", (7, 2, 2), (10,))]).tolist()
+    (row,) = features(columns_of([Unit("linear", (7, 2, 2), (10,))])).tolist()
     assert row[0] == pytest.approx(math.log2(29)) and row[5] == pytest.approx(math.log2(281))
     assert row[3] == 1.0 and np.isclose(row[4], math.log2(281))
-    assert matrix([]).shape == (0, WIDTH)
+    assert features(columns_of([])).shape == (0, WIDTH)

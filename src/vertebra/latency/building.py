@@ -215,8 +215,9 @@ def learned(
 def _with_interval(profile: Profile, held: Sequence[TimedNetwork]) -> Profile:
     """With the interval that networks which were not learned from show."""
     ready = profile.estimator.ready()
-    times = ready.times(one.unit for one in profile.units)
-    ratios = [one.ms / (ready.start_ms + sum(times[place] * count for place, count in one.units)) for one in held]
+    parts = ready.parts(one.unit for one in profile.units)
+    sums = ([sum(part[place] * count for place, count in one.units) for part in parts] for one in held)
+    ratios = [one.ms / ready.total(*both) for one, both in zip(held, sums, strict=True)]
     low, high = np.quantile(ratios, INTERVAL)
     return msgspec.structs.replace(profile, interval=(float(low), float(high)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -13,11 +13,15 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from vertebra.errors import ProfileError
-from vertebra.latency.features import WIDTH, matrix
+from vertebra.latency.features import WIDTH, Columns, columns_of, features, megabytes
 from vertebra.latency.units import Unit
 
 MOST_LOG = 12.0
 """Of the logarithm of a unit's milliseconds: far from what was measured nothing runs away."""
+
+
+KNEE = 4.0
+"""Megabytes within which weights begin to be more than the cache holds."""
 
 
 class Array(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,28 +52,56 @@ class Dense(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bias: Array
 
 
+class Streaming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a network's weights take once the cache does not hold them from one run to the next: each megabyte above
+    ``cache_mb`` takes ``ms_per_mb``.
+    """
+
+    ms_per_mb: Annotated[float, Meta(ge=0)]
+    cache_mb: Annotated[float, Meta(gt=0)]
+
+
 class Estimator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Small networks from a unit's features to the logarithm of its milliseconds; the mean of several is used.
 
     ``mean`` and ``scale`` [WIDTH] standardise the features; between layers stands SiLU.  ``start_ms`` is what a run
-    takes beside its units.
+    takes beside its units, and ``streaming`` what its weights take.
     """
 
     mean: Array
     scale: Array
     members: tuple[tuple[Dense, ...], ...]
     start_ms: Annotated[float, Meta(ge=0)]
+    streaming: Streaming
 
     def ready(self) -> Ready:
         """With its arrays decoded; raises ProfileError where they do not fit together."""
         return Ready(self)
 
 
+def excess(megabytes: Any, cache_mb: Any) -> Any:
+    """How many of the megabytes are more than the cache holds, with a rounded knee; 0 of none.  Arrays or tensors."""
+    return _rounded(megabytes - cache_mb) - _rounded(-cache_mb)
+
+
+def _rounded(over: Any) -> Any:
+    """A hyperbola: 0 far below 0, the same far above."""
+    return (over + (over * over + KNEE * KNEE) ** 0.5) / 2
+
+
+class Parts(NamedTuple):
+    """Of each unit, [n] each: its milliseconds, and the megabytes of weights that it reads."""
+
+    ms: NDArray[np.float64]
+    megabytes: NDArray[np.float64]
+
+
 class Ready:
     """An estimator that is ready to be asked."""
 
     def __init__(self, estimator: Estimator) -> None:
-        self.start_ms = estimator.start_ms
+        self._start_ms = estimator.start_ms
+        self._streaming = estimator.streaming
         self._mean, self._scale = estimator.mean.array(), estimator.scale.array()
         self._members = [[(one.weight.array(), one.bias.array()) for one in member] for member in estimator.members]
         widths = [WIDTH, *(bias.size for _, bias in self._members[0])] if self._members else []
@@ -80,9 +112,18 @@ class Ready:
         if not fits or not (self._scale > 0).all():
             raise ProfileError("the profile's arrays do not fit together", remedy="build it again")
 
-    def times(self, units: Iterable[Unit]) -> NDArray[np.float64]:
-        """Milliseconds of each unit, [n]."""
-        return self.of_features(matrix(units))
+    def total(self, ms: Any, megabytes: Any) -> Any:
+        """Milliseconds of a network, given the sums over its units: numbers or arrays."""
+        streamed = self._streaming.ms_per_mb * excess(megabytes, self._streaming.cache_mb)
+        return self._start_ms + ms + streamed
+
+    def parts(self, units: Iterable[Unit]) -> Parts:
+        """Of each unit."""
+        return self.of_columns(columns_of(units))
+
+    def of_columns(self, units: Columns) -> Parts:
+        """Of each unit."""
+        return Parts(self.of_features(features(units)), megabytes(units))
 
     def of_features(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Milliseconds for rows of features [n, WIDTH], [n]; raises ProfileError where its numbers are too large."""

@@ -108,11 +108,6 @@ def _place(places: Mapping[str, int], name: str) -> int:
         raise ArchitectureError(what, allowed=", ".join(filter(None, places)), remedy="measure it") from None
 
 
-def matrix(units: Iterable[Unit]) -> NDArray[np.float32]:
-    """float32 [n, WIDTH]: a row for each unit."""
-    return features(columns_of(units))
-
-
 def features(units: Columns) -> NDArray[np.float32]:
     """float32 [n, WIDTH]: sizes as logarithms (times follow products of them), remainders of channels and columns by
     LANES, indicators of kind and activation.
@@ -130,15 +125,15 @@ def features(units: Columns) -> NDArray[np.float32]:
 def _sizes(of: Columns) -> list[NDArray[np.float64] | NDArray[np.bool_] | Whole]:
     positions, out_positions = of.rows * of.columns, of.out_rows * of.out_columns
     entering, leaving = of.channels * positions, of.out * out_positions
-    channels, out = np.where(of.kind == _KIND["linear"], entering, of.channels), of.out
+    channels, out = _multiplied(of), of.out
     area = of.kernel_rows * of.kernel_columns
     share = channels / of.groups
     weights = np.where(of.kind < len(PRODUCTS), out * area * share, 0.0)  # the kinds of products come first
     macs = weights * out_positions
     within = (
         macs
-        * _inside(of.rows, of.out_rows, of.kernel_rows, of)
-        * _inside(of.columns, of.out_columns, of.kernel_columns, of)
+        * (_inside(of.rows, of.out_rows, of.kernel_rows, of).sum(0) / (of.kernel_rows * of.out_rows))
+        * (_inside(of.columns, of.out_columns, of.kernel_columns, of).sum(0) / (of.kernel_columns * of.out_columns))
     )
     return [
         _log(channels),
@@ -178,19 +173,33 @@ def _sizes(of: Columns) -> list[NDArray[np.float64] | NDArray[np.bool_] | Whole]
     ]
 
 
-def _inside(entering: Whole, leaving: Whole, kernel: Whole, of: Columns) -> NDArray[np.float64]:
-    """The part of the windows' values along an axis that lies within the map: kernels pass over the padding.
+def megabytes(of: Columns) -> NDArray[np.float64]:
+    """Weights that a run of each unit reads, [n], in MB (10^6 bytes) of float32: those of taps that ever lie within the
+    map.
+    """
+    rows = (_inside(of.rows, of.out_rows, of.kernel_rows, of) > 0).sum(0)
+    columns = (_inside(of.columns, of.out_columns, of.kernel_columns, of) > 0).sum(0)
+    read = of.out * rows * columns * _multiplied(of) / of.groups
+    return np.where(of.kind < len(PRODUCTS), 4e-6 * read, 0.0)
+
+
+def _multiplied(of: Columns) -> Whole:
+    """The values that each output is made of, but for the kernel's area and groups."""
+    return np.where(of.kind == _KIND["linear"], of.channels * of.rows * of.columns, of.channels)
+
+
+def _inside(entering: Whole, leaving: Whole, kernel: Whole, of: Columns) -> Whole:
+    """At how many positions along an axis each tap of a kernel lies within the map, [taps, n]: kernels pass over the
+    padding.
 
     As much padding is taken as the extents need, half of it before.
     """
     before = np.maximum((leaving - 1) * of.stride + (kernel - 1) * of.dilation + 1 - entering, 0) // 2
-    seen = np.zeros(len(kernel))
-    for tap in range(int(kernel.max(initial=0))):
-        at = tap * of.dilation - before
-        first = np.maximum(-(at // of.stride), 0)
-        last = np.minimum((entering - 1 - at) // of.stride, leaving - 1)
-        seen += np.where(tap < kernel, np.maximum(last - first + 1, 0), 0)
-    return np.asarray(seen / (kernel * leaving))
+    taps = np.arange(int(kernel.max(initial=0)))[:, None]
+    at = taps * of.dilation - before
+    first = np.maximum(-(at // of.stride), 0)
+    last = np.minimum((entering - 1 - at) // of.stride, leaving - 1)
+    return np.where(taps < kernel, np.maximum(last - first + 1, 0), 0)
 
 
 def _map(shape: Shape) -> tuple[int, int, int]:

@@ -3,8 +3,8 @@
 The truth is the time of whole networks as they run; the times of units tell the networks' parts apart.  An engine that
 notes each operation's time is slowed down by it, differently for each kind, so::
 
-    network = start + sum of unit over its units         (as it runs)
-    noted unit = unit * factor of its kind + overhead     (as the engine notes it)
+    network = start + sum of unit over its units + what streaming its weights takes     (as it runs)
+    noted unit = unit * factor of its kind + overhead                                   (as the engine notes it)
 
 Both lines are fitted at once, on logarithms, with a loss that outliers cannot rule.
 """
@@ -19,8 +19,8 @@ import numpy as np
 
 from vertebra.errors import ProfileError
 from vertebra.latency.engines import torch_module
-from vertebra.latency.estimator import Array, Dense, Estimator
-from vertebra.latency.features import KINDS, NUMBERS, matrix
+from vertebra.latency.estimator import Array, Dense, Estimator, Streaming, excess
+from vertebra.latency.features import KINDS, NUMBERS, columns_of, features, megabytes
 from vertebra.latency.profile import TimedNetwork, TimedUnit
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ UNITS, NETWORKS = 2048, 64
 """Of a step."""
 
 RATE = 4e-3
+STARTS = (2e-3, 2e-2, 2e-2, 16.0)
+"""From where learning goes: the overhead of noting (ms), the start (ms), a megabyte's milliseconds, the cache's MB."""
 LEAST_MS = 5e-4
 """Below that a time is rounding."""
 
@@ -66,19 +68,20 @@ def learn(
         done = member * steps
         tick = None if advance is None else (lambda step, done=done: advance(done + step, members * steps))
         trained.append(_trained(table, torch, seed=member, steps=steps, tick=tick))
-    start = math.exp(float(np.mean([one.start for one in trained])))
+    start, per_mb, cache = (math.exp(float(np.mean(ends))) for ends in zip(*(one.ends for one in trained), strict=True))
     return Estimator(
         mean=Array.of(table.mean),
         scale=Array.of(table.scale),
         members=tuple(one.layers for one in trained),
         start_ms=start,
+        streaming=Streaming(ms_per_mb=per_mb, cache_mb=cache),
     )
 
 
 class _Member(NamedTuple):
     layers: tuple[Dense, ...]
-    start: float
-    """The logarithm of milliseconds."""
+    ends: tuple[float, float, float]
+    """Logarithms: of the start's milliseconds, of those of a megabyte, and of the cache's megabytes."""
 
 
 class _Table(NamedTuple):
@@ -94,13 +97,16 @@ class _Table(NamedTuple):
     weights: Tensor
     networks: list[tuple[Tensor, Tensor]]
     """Places and counts of each network's units."""
+    read: Tensor
+    """Megabytes of weights that each network reads."""
     totals: Tensor
     """The logarithms of the networks' milliseconds."""
 
     @classmethod
     def of(cls, units: Sequence[TimedUnit], networks: Sequence[TimedNetwork], torch: Any) -> _Table:
-        features = matrix(one.unit for one in units)
-        mean, scale = features.mean(0), features.std(0) + 1e-3
+        columns = columns_of(one.unit for one in units)
+        rows, reads = features(columns), megabytes(columns)
+        mean, scale = rows.mean(0), rows.std(0) + 1e-3
         mean[NUMBERS:], scale[NUMBERS:] = 0.0, 1.0
         timed = [place for place, one in enumerate(units) if one.ms is not None]
         times = torch.tensor([max(units[place].ms or 0.0, LEAST_MS) for place in timed])
@@ -108,12 +114,13 @@ class _Table(NamedTuple):
         return cls(
             mean,
             scale,
-            torch.from_numpy((features - mean) / scale),
+            torch.from_numpy((rows - mean) / scale),
             torch.tensor([KINDS.index(one.unit.kind) for one in units]),
             torch.tensor(timed, dtype=torch.long),
             times.log(),
             weights / weights.mean() if timed else weights,
             [_counted(one, torch) for one in networks],
+            torch.tensor([sum(reads[place] * times for place, times in one.units) for one in networks]).float(),
             torch.tensor([one.ms for one in networks]).log(),
         )
 
@@ -127,12 +134,12 @@ def _trained(table: _Table, torch: Any, *, seed: int, steps: int, tick: Callable
     draw = torch.Generator().manual_seed(seed)
     net = _network(table.features.shape[1], torch, draw)
     noted = torch.zeros(len(KINDS), requires_grad=True)  # logarithm of the factor of each kind
-    ends = torch.tensor([math.log(2e-3), math.log(2e-2)], requires_grad=True)  # of the overhead, and of the start
+    ends = torch.tensor([math.log(value) for value in STARTS], requires_grad=True)
     groups = [{"params": net.parameters(), "weight_decay": 1e-3}, {"params": [noted, ends], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
     for step in range(steps):
-        loss = _network_loss(table, net, ends[1], torch, draw) + 0.05 * noted.square().mean()
+        loss = _network_loss(table, net, ends[1:].exp(), torch, draw) + 0.05 * noted.square().mean()
         if len(table.timed):
             loss = loss + _unit_loss(table, net, noted, ends[0], torch, draw)
         optimiser.zero_grad()
@@ -143,7 +150,8 @@ def _trained(table: _Table, torch: Any, *, seed: int, steps: int, tick: Callable
             tick(step + 1)
     dense = [one for one in net if isinstance(one, torch.nn.Linear)]
     layers = tuple(Dense(Array.of(one.weight.detach().numpy().T), Array.of(one.bias.detach().numpy())) for one in dense)
-    return _Member(layers, float(ends[1].detach()))
+    start, per_mb, cache = ends[1:].tolist()
+    return _Member(layers, (start, per_mb, cache))
 
 
 def _network(width: int, torch: Any, draw: Any) -> Any:
@@ -166,13 +174,15 @@ def _unit_loss(table: _Table, net: Any, noted: Tensor, overhead: Tensor, torch: 
     return (table.weights[chosen] * _huber(error, UNIT_KNEE, torch)).mean()
 
 
-def _network_loss(table: _Table, net: Any, start: Tensor, torch: Any, draw: Any) -> Any:
+def _network_loss(table: _Table, net: Any, ends: Tensor, torch: Any, draw: Any) -> Any:
     chosen = torch.randperm(len(table.networks), generator=draw)[:NETWORKS].tolist()
     places = torch.cat([table.networks[one][0] for one in chosen])
     counts = torch.cat([table.networks[one][1] for one in chosen])
     owners = torch.cat([torch.full_like(table.networks[one][0], row) for row, one in enumerate(chosen)])
     times = net(table.features[places]).squeeze(1).exp() * counts
-    totals = torch.zeros(len(chosen)).index_add(0, owners, times) + start.exp()
+    start, per_mb, cache = ends
+    streamed = per_mb * excess(table.read[chosen], cache)
+    totals = torch.zeros(len(chosen)).index_add(0, owners, times) + start + streamed
     return _huber(totals.log() - table.totals[chosen], NETWORK_KNEE, torch).mean()
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vertebra.arch.architecture import Architecture
 from vertebra.errors import ShapeError
+from vertebra.latency.estimator import Parts
 from vertebra.latency.profile import Profile
 from vertebra.latency.units import Unit, tally
 
@@ -31,7 +32,7 @@ class Predictor:
         self.profile = profile
         self._estimator = profile.estimator.ready()
         self._places: dict[Unit, int] = {}
-        self._times: NDArray[np.float64] = np.empty(0)
+        self._parts = Parts(np.empty(0), np.empty(0))
 
     @classmethod
     def of(cls, profile: Profile) -> Self:
@@ -52,22 +53,23 @@ class Predictor:
         """Milliseconds of each distinct unit, all its runs together."""
         counts = _tally(arch, resolution)
         places = self._known(counts)
-        return {unit: float(self._times[places[unit]]) * times for unit, times in counts.items()}
+        return {unit: float(self._parts.ms[places[unit]]) * times for unit, times in counts.items()}
 
     def _totals(self, tallies: Sequence[Counter[Unit]]) -> NDArray[np.float64]:
         places = self._known(unit for counts in tallies for unit in counts)
-        totals = np.full(len(tallies), self._estimator.start_ms)
+        sums = np.empty((2, len(tallies)))
         for row, counts in enumerate(tallies):
-            at = [places[unit] for unit in counts]
-            totals[row] += self._times[at] @ np.fromiter(counts.values(), np.float64, len(counts))
-        return totals
+            at, times = [places[unit] for unit in counts], np.fromiter(counts.values(), np.float64, len(counts))
+            sums[:, row] = [part[at] @ times for part in self._parts]
+        return np.asarray(self._estimator.total(*sums))
 
     def _known(self, units: Iterable[Unit]) -> dict[Unit, int]:
-        """The place of each unit in the table of times, which gets those that are new."""
+        """The place of each unit in the table of parts, which gets those that are new."""
         new = [unit for unit in dict.fromkeys(units) if unit not in self._places]
         if new:
             self._places.update({unit: len(self._places) + index for index, unit in enumerate(new)})
-            self._times = np.concatenate([self._times, self._estimator.times(new)])
+            pairs = zip(self._parts, self._estimator.parts(new), strict=True)
+            self._parts = Parts(*(np.concatenate(pair) for pair in pairs))
         return self._places
 
 

@@ -16,8 +16,8 @@ from vertebra.latency.setting import Setting
 from vertebra.latency.stored import StoredProfile
 from vertebra.latency.units import Unit
 
-VERSION = 1
-"""Of the document; a newer one is refused."""
+VERSION = 2
+"""Of the document, which rises when what it holds, or what features mean, changes; another one is refused."""
 
 Milliseconds = Annotated[float, Meta(gt=0)]
 
@@ -65,18 +65,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @classmethod
     def of(cls, stored: StoredProfile) -> Self:
-        """The profile in a stored document; raises ProfileError for one that is corrupt or newer."""
+        """The profile in a stored document; raises ProfileError for one that is corrupt, newer or older."""
         where = f"profile {stored.number}" if stored.number else "profile"
         try:
             head = msgspec.json.decode(stored.document, type=_Head)
             if head.document < 1:
                 raise ProfileError(f"is corrupt: document {head.document}", where=where, remedy="build it again")
-            if head.document > VERSION:
+            if head.document != VERSION:
+                newer = head.document > VERSION
                 raise ProfileError(
-                    f"was made by a newer vertebra, as document {head.document}",
+                    f"was made by {'a newer' if newer else 'an older'} vertebra, as document {head.document}",
                     where=where,
                     allowed=f"document {VERSION}",
-                    remedy="update vertebra",
+                    remedy="update vertebra" if newer else "build it again",
                 )
             body = msgspec.json.decode(stored.document, type=_Document)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # ValueError: text that is none

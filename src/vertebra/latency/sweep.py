@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vertebra.arch.architecture import Architecture
 from vertebra.errors import ShapeError
-from vertebra.latency.estimator import Ready
-from vertebra.latency.features import Columns, Whole, columns_of, features, matrix
+from vertebra.latency.estimator import Parts, Ready
+from vertebra.latency.features import Columns, Whole, columns_of
 from vertebra.latency.grids import Tallies
 from vertebra.latency.profile import Profile
 from vertebra.latency.units import Unit, tally
@@ -50,18 +50,16 @@ class Sweep:
             if counts is not None:
                 needed[np.ix_(counts.units, own)] = True
         rows, columns = tallies.grids.extents(every)
-        times = self._times(tallies.units, needed, rows, columns)
+        parts = self._parts(tallies.units, needed, rows, columns)
         return tuple(
             self._one_by_one(arch, own)
             if counts is None
-            else self._estimator.start_ms + counts.times @ times[np.ix_(counts.units, here)]
+            else self._estimator.total(*(counts.times @ part[np.ix_(counts.units, here)] for part in parts))
             for arch, own, counts, here in zip(archs, sides, counted, at, strict=True)
         )
 
-    def _times(
-        self, units: Iterable[Unit], needed: NDArray[np.bool_], rows: Whole, columns: Whole
-    ) -> NDArray[np.float64]:
-        """Milliseconds of each unit at each side at which it is needed, [units, sides]."""
+    def _parts(self, units: Iterable[Unit], needed: NDArray[np.bool_], rows: Whole, columns: Whole) -> Parts:
+        """Of each unit at each side at which it is needed, [units, sides]."""
         made = columns_of(units)
         unit, side = np.nonzero(needed)
         if (
@@ -72,7 +70,7 @@ class Sweep:
         one, which = _distinct(made, unit, side, rows, columns)
         own = Columns(*(column[unit[one]] for column in made))
         here = side[one]
-        estimated = np.empty(len(one))
+        estimated = Parts(np.empty(len(one)), np.empty(len(one)))
         for start in range(0, len(one), CHUNK):
             part = slice(start, start + CHUNK)
             some, at = Columns(*(column[part] for column in own)), here[part]
@@ -82,17 +80,19 @@ class Sweep:
                 out_rows=rows[some.out_rows, at],
                 out_columns=columns[some.out_columns, at],
             )
-            estimated[part] = self._estimator.of_features(features(placed))
-        times = np.full(needed.shape, np.nan)
-        times[unit, side] = estimated[which]
-        return times
+            for every, some_of in zip(estimated, self._estimator.of_columns(placed), strict=True):
+                every[part] = some_of
+        found = Parts(np.full(needed.shape, np.nan), np.full(needed.shape, np.nan))
+        for table, every in zip(found, estimated, strict=True):
+            table[unit, side] = every[which]
+        return found
 
     def _one_by_one(self, arch: Architecture, sides: Iterable[int]) -> NDArray[np.float64]:
         found = []
         for side in sides:
             counts = tally(arch, side)
-            times = self._estimator.of_features(matrix(counts))
-            found.append(self._estimator.start_ms + times @ np.fromiter(counts.values(), np.float64, len(counts)))
+            times = np.fromiter(counts.values(), np.float64, len(counts))
+            found.append(self._estimator.total(*(part @ times for part in self._estimator.parts(counts))))
         return np.array(found)
 
 
