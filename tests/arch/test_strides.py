@@ -71,6 +71,7 @@ def test_scaling_again_and_again_keeps_the_name_short():
         arch = arch.scaled(width=1.1)
     assert arch.name == "cifar_resnet20-w45.5"  # 1.1 to the 40th is 45.26, and the name rounds each time
     assert architecture("resnet50").scaled(width=0.5, depth=2).scaled(width=2).name == "resnet50-w1-d2"
+    assert architecture("resnet50").scaled(width=1.001, depth=1.00002).name == "resnet50-w1.001-d1.00002"
     long = Architecture("x" * 200, Conv(8), (Stage(Act()),)).scaled(width=2)
     assert long.name == "x" * 197 + "-w2"
 

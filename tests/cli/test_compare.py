@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundles import make_bundle
 from vertebra.cli.main import main
 
 
@@ -51,10 +52,16 @@ def test_files_and_an_architecture_of_the_users_own(said, tmp_path: Path):
     page, plot = tmp_path / "page.html", tmp_path / "plot.svg"
     code, out, _ = said("compare", "resnet18", str(tmp_path / "own.json"), "--html", str(page), "--plot", str(plot))
     assert code == 0 and out.splitlines()[2].split()[:2] == ["own", "-"]
-    assert "own" in page.read_text() and plot.read_text().startswith("<svg")
+    assert "<td>own<" in page.read_text() and plot.read_text().startswith("<svg")
     code, _, err = said("compare", "resnet18", "--html", str(page))
     assert code == 2 and err == f"vertebra: {page}: already exists; use --force to replace it, or another name\n"
-    assert said("compare", "resnet18", "--html", str(page), "--force")[0] == 0 and "own" not in page.read_text()
+    assert said("compare", "resnet18", "--html", str(page), "--force")[0] == 0 and "<td>own<" not in page.read_text()
+
+
+def test_a_bundle_beside_the_zoo(said, tmp_path: Path):
+    bundle = make_bundle(tmp_path / "bundle")
+    code, out, _ = said("compare", "cifar_resnet20", str(bundle))
+    assert code == 0 and out.splitlines()[2].split()[:2] == ["cifar_resnet8", "-"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -30,10 +31,11 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
 def test_cost_by_stage_layer_and_whole(said):
     """torchvision 0.28's efficientnet_b0: parameters, and torch's flop counter / 2 at 224 px."""
-    for per, first in (("stage", "stage "), ("layer", "layer "), ("whole", "cost ")):
+    for per, first in (("stage", "stage "), ("layer", "layer "), ("whole", "cost "), ("kind", "kind ")):
         code, out, err = said("cost", "efficientnet_b0", "--per", per)
         assert (code, err) == (0, "") and out.startswith(first)
         assert "385,814,752" in out and "5,288,548" in out and "fp32" in out
+        assert ("+: and something of the whole map" in out) == ("851+" in out) == (per in ("stage", "layer"))
     table = said("cost", "efficientnet_b0")[1].splitlines()
     assert [line.split()[0] for line in table[1:10]] == ["stem", *(f"stages.{index}" for index in range(7)), "head"]
 
@@ -63,11 +65,19 @@ def test_diff(said):
     rows = out.splitlines()
     assert code == 0 and rows[0].split() == ["resnet50", "resnet101", "difference"]
     assert "+18,992,128" in out and "stages.2.6-22" in out and "bottleneck(out=1024)" in out
-    assert out.splitlines()[-2] == "+ added"
+    assert out.splitlines()[-2] == "+ added; peaks: batch 1, fp32"
     assert max(map(len, rows)) <= 120
     found = json.loads(said("diff", "resnet50", "resnet101", "--json")[1])
     assert len(found["changes"]) == 17
     assert found["difference"]["params"] == GOLDEN["resnet101"]["params"] - GOLDEN["resnet50"]["params"]
+
+
+def test_the_examples_of_the_page_are_current(said):
+    page = (Path(__file__).parents[2] / "docs" / "costs.md").read_text()
+    examples = re.findall(r"^```\n\$ vertebra (.*)\n((?:.*\n)+?)```$", page, re.MULTILINE)
+    assert len(examples) == 2
+    for command, shown in examples:
+        assert said(*command.split()) == (0, shown, ""), f"docs/costs.md: `vertebra {command}`"
 
 
 def test_diff_of_files_and_by_layer(said, tmp_path: Path):
@@ -75,6 +85,7 @@ def test_diff_of_files_and_by_layer(said, tmp_path: Path):
     own.write_text(codec.to_json(architecture("resnet18").with_activation("silu")))
     code, out, _ = said("diff", "resnet18", own, "--per", "layer")
     assert code == 0 and "act: function relu -> silu" in out
+    assert out.splitlines()[0].split() == ["resnet18", str(own), "difference"]  # both are named resnet18
     assert "act: Act -> " not in out and "each layer" not in out
     own.write_text(codec.to_json(architecture("resnet18")))
     code, out, _ = said("diff", "resnet18", own)
@@ -89,7 +100,7 @@ def test_a_swap_reads_as_one(said):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("cost", "resnet18", "--per", "block"), "--per: 'block' is not known (allowed: whole, stage, layer)"),
+        (("cost", "resnet18", "--per", "block"), "--per: 'block' is not known (allowed: whole, kind, stage, layer)"),
         (
             ("cost", "resnet18", "--precision", "fp8"),
             "--precision: 'fp8' is not known (allowed: fp32, bf16, fp16, int8)",

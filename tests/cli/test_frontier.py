@@ -41,6 +41,14 @@ def test_a_table(said) -> None:
     assert "holds: " in out and "variants laid out" in out
 
 
+def test_a_terminal_sees_that_it_works(said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, as rich understands it
+    assert "costing about 60 variants" in said("frontier", *SMALL, "--macs", "4G")[2]
+    assert said("frontier", *SMALL, "--macs", "4G", "--json")[2] == ""
+    monkeypatch.delenv("FORCE_COLOR")
+    assert said("frontier", *SMALL, "--macs", "4G")[2] == ""
+
+
 def test_json(said) -> None:
     code, out, _ = said("frontier", *SMALL, "--params", "1M..20M", "--json")
     found = json.loads(out)

@@ -87,8 +87,16 @@ def test_a_product_far_from_two_is_a_warning(run: Callable[..., Said]) -> None:
     assert said.code == 0 and "note: alpha * beta^2 * gamma^2 is 2.85, not about 2" in said.err
     found = json.loads(run("resnet18", "--phi", "1", "--gamma", "1.4", "--json").out)
     assert "2.85" in found["notes"][0]
-    # one dimension alone is no compound scaling
+    # of the dimensions that are left; to leave some as they are calls for no warning
     assert run("resnet18", "--phi", "1", "--gamma", "1.4", "--only", "resolution").err == ""
+    assert "gamma^2 is 4, not about 2" in run("resnet18", "--phi", "1", "--gamma", "2", "--only", "resolution").err
+    assert run("resnet18", "--phi", "1", "--only", "resolution").err == ""
+
+
+def test_pixels_are_exact_and_large_counts_short(run: Callable[..., Said]) -> None:
+    out = run("efficientnet_b0", "--phi", "15.2").out
+    cells = {line.split()[0]: line.split()[-2] for line in out.splitlines() if line.startswith(("pixels", "MACs"))}
+    assert cells["pixels"] == str(int(224 * 1.15**15.2 + 0.5)) and cells["MACs"].endswith("T")
 
 
 def test_latency_is_predicted_then_measured(run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from vertebra.arch import (
     GlobalPool,
     Identity,
     Linear,
+    MBConv,
+    Norm,
     Seq,
     Stage,
     add,
@@ -71,6 +73,7 @@ def test_sums_agree_whatever_the_networks(one, other):
 def test_nothing_differs_from_itself(arch):
     same = difference(arch, replace(arch, name="another"))
     assert same.changes == () and same.layers == () and {part.kind for part in same.parts} == {"same"}
+    assert all(part.what == part.after.node for part in same.parts)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +134,14 @@ def test_fields_are_named_with_both_values():
     assert change.what == "bottleneck: groups 1 -> 4" and change.fields == (("groups", "1", "4"),)
     # an inner width of 16 * groups
     assert [layer.what for layer in change.inside if layer.path.endswith("reduce.conv")] == ["conv: out 16 -> 64"]
+
+
+def test_fields_of_nodes_in_a_block_come_last_and_alone():
+    before = MBConv(8, norm=Norm(eps=1e-3), act=Act("silu"))
+    after = MBConv(8, norm=Norm(), act=Act(), expansion=4, kernel=5)
+    (change,) = difference(*(Architecture("x", Conv(8), (Stage(node),)) for node in (before, after))).changes
+    said = "mbconv: expansion 6 -> 4, kernel 3 -> 5, norm.eps 0.001 -> 1e-05, act.function silu -> relu"
+    assert change.what == said and [name for name, _, _ in change.fields][-2:] == ["norm.eps", "act.function"]
 
 
 def test_a_layer_put_in_between_leaves_the_others():

@@ -19,6 +19,7 @@ from vertebra.costs.formulas import (
     resnext_lesson_expression,
     squeeze_excite_macs,
 )
+from vertebra.errors import ShapeError
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
@@ -28,6 +29,12 @@ def test_convolutions(kernel, groups):
     costs = cost(node, resolution=10, channels=8)
     assert costs.macs == 100 * conv_macs(8, 12, kernel, groups)
     assert costs.params == conv_params(8, 12, kernel, groups, bias=True)
+
+
+@pytest.mark.parametrize(("enters", "out"), [(7, 12), (12, 7)])
+def test_groups_that_do_not_divide(enters, out):
+    with pytest.raises(ShapeError, match=rf"^3 groups do not divide {enters} channels that enter and {out} that leave"):
+        conv_macs(enters, out, 3, 3)
 
 
 def test_depthwise_separable_against_standard():
@@ -41,7 +48,7 @@ def test_depthwise_separable_against_standard():
 
 
 def test_squeeze_and_excitation():
-    """Hu et al. 2018, section 4: 2 C^2 / r weights a block."""
+    """Hu et al. 2018, section 4, equation 5: 2 C^2 / r weights a block."""
     block = SqueezeExcite(16)
     for resolution in (7, 56):
         costs = cost(block, resolution=resolution, channels=256)

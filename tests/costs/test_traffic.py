@@ -117,3 +117,5 @@ def test_the_growth_of_a_field_by_hand():
     assert fields["b.x"] == ((7, 7), False, 2) and fields["b.y"] == ((11, 11), False, 2)
     assert fields["d"] == ((11, 11), True, 2)
     assert fields["e"][0] is None
+    costs = cost(node, resolution=32, channels=3)
+    assert (costs.receptive_field, costs.context) == ((11, 11), True)  # of the map that the pooling takes

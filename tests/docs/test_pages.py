@@ -30,7 +30,7 @@ def test_the_published_pages_are_current(generated):
     published = [
         *(DOCS / f"{name}.md" for name in ("zoo", "lesson-table", "scaling")),
         *(DOCS / "images" / "blocks").glob("*.svg"),
-        DOCS / "images" / "scaling-search.svg",
+        *(DOCS / "images" / f"{name}.svg" for name in ("scaling-search", "cost-resnet50")),
     ]
     assert {str(path.relative_to(DOCS)) for path in published} == set(generated), "run `make docs`"
     for path in published:

@@ -53,6 +53,13 @@ def test_every_pair_is_a_candidate_or_explained_or_beyond_the_constraint() -> No
     assert all(1.7 < one.alpha * one.beta**2 * one.gamma**2 < 2.3 for one in found.candidates)
 
 
+def test_the_base_itself_is_no_candidate() -> None:
+    """A target that is near 1 would take it for one, and nothing would grow."""
+    found = grid(base(), alphas=(1,), betas=(1, 1.05), target=1.04)
+    assert all((one.alpha, one.beta, one.gamma) != (1, 1, 1) for one in found.candidates)
+    assert "alpha 1, beta 1 at 20 px is the base itself" in found.left_out
+
+
 def test_each_network_once() -> None:
     """One block a stage: every alpha above 1 doubles it."""
     found = grid(cifar_resnet(1, resolution=32), alphas=(1, 1.2, 1.6, 2), betas=(1,))
@@ -98,5 +105,9 @@ def test_bad_input(arguments: dict, line: str) -> None:
 
 
 def test_a_grid_without_candidates_says_what_to_do() -> None:
-    with pytest.raises(BudgetError, match=r"no candidate costs about 2 times cifar_resnet8 at 32 px; name finer"):
-        grid(cifar_resnet(1), alphas=(4,), betas=(4,))
+    with pytest.raises(
+        BudgetError,
+        match=r"no candidate costs about 2 times cifar_resnet8 at 32 px; the nearest, alpha 4, beta 3 at "
+        r"32 px, costs \d\d\.\d\d times as much: name finer",
+    ):
+        grid(cifar_resnet(1), alphas=(4,), betas=(3, 4))

@@ -202,6 +202,9 @@ def test_bad_input_gets_a_line_before_any_work(bundle: Path, data: Path, tmp_pat
     with pytest.raises(OutputError, match="already exists"):
         embed(bundle, data, tmp_path / "e.npz")
     assert (tmp_path / "e.npz").read_bytes() == b"mine"
+    (tmp_path / "d.npz").mkdir()
+    with pytest.raises(OutputError, match=r"d\.npz: is a folder; choose another --out$"):
+        embed(bundle, data, tmp_path / "d.npz", force=True)
     with pytest.raises(DataError, match="does not exist"):
         embed(bundle, tmp_path / "nowhere", tmp_path / "f.npz")
     with pytest.raises(UsageError, match="a bundle has its own weights"):

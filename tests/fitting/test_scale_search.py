@@ -23,6 +23,7 @@ from vertebra.errors import (
     OutputError,
     RecipeError,
     UsageError,
+    VertebraError,
     WeightsError,
 )
 from vertebra.fitting import scale_search
@@ -83,6 +84,34 @@ def test_the_record_the_page_and_the_heat_map(found: Found) -> None:
     assert (found.path / PLOT).read_text().startswith("<svg")
     said = (found.path / PAGE).read_text()
     assert said.startswith("# Grid search for alpha, beta and gamma: toy") and f"({PLOT})" in said
+
+
+class Listener(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_a_product_far_from_two_is_a_warning(tmp_path: Path) -> None:
+    listener = Listener()
+    found = searched(tmp_path / "far", target=3.0, seeds=1, alphas=(1.5,), betas=(1.4,), watcher=listener)
+    said = [line for line in listener.lines if "alpha * beta^2 * gamma^2 is 3, not about 2" in line]
+    assert len(said) == 1 and said[0].startswith("note: ")
+    assert "1 candidate and the base, 1 seed, 1 pass over 96 pictures each" in listener.lines
+    product = found.search.winner.compound.product
+    assert f"Of the best, alpha * beta^2 * gamma^2 is {product:.3g}, not about 2" in (found.path / PAGE).read_text()
+
+
+def test_what_was_asked_is_checked_before_the_pictures_are_looked_at(tmp_path: Path) -> None:
+    for wrong in ({"target": 9.0}, {"target": float("nan")}, {"resolution": 0}):
+        listener = Listener()
+        with pytest.raises(VertebraError, match="allowed: "):
+            searched(tmp_path / "wrong", watcher=listener, **wrong)
+        assert listener.lines == [] and list(tmp_path.iterdir()) == []
 
 
 class Stopper(Quiet):
@@ -181,7 +210,7 @@ def test_the_command_line(
     assert code == 2 and "already exists" in err.splitlines()[-1] and out == ""
     code, out, _ = run(*toy, "--out", str(tmp_path / "made"), "--force", "--json")
     assert code == 0
-    assert {"out", "best", "tied", "search"} <= set(msgspec.json.decode(out))
+    assert {"out", "best", "tied", "notes", "search"} <= set(msgspec.json.decode(out))
     code, _, err = run("--alphas", "1,x")
     assert (code, err) == (
         2,

@@ -152,6 +152,14 @@ def test_missing_stage_and_node():
         features(net, stages=(3,))
     with pytest.raises(TransformError, match=r"^tiny has no node named 'stages.1.7' \(allowed: stages\.1"):
         features(net, nodes=("stages.1.7",))
+    with pytest.raises(TransformError, match=r"^tiny has no stage 'x' \(allowed: 0, 1, 2\)$"):
+        features(net, stages=("x",))
+    with pytest.raises(
+        TransformError, match=r"^tiny has no map of stride 'four' between its blocks \(allowed: 2, 4, 8\)$"
+    ):
+        features(net, ("four",))
+    with pytest.raises(TransformError, match=r"^tiny has no node named 3 \(allowed: .* and \d+ more\)$"):
+        features(net, nodes=(3,))
 
 
 def test_a_vggs_maps_come_before_its_pools():
@@ -335,7 +343,9 @@ def test_every_value_is_as_without_writing_in_place(name, monkeypatch):
         module.register_forward_hook(lambda _, args, value, path=path: found.update({path: value}))
     expected = plain.eval()(x)
     with torch.no_grad():
-        points = list(dict.fromkeys(one.path for _, one in every_map(arch.nodes(), 3) if one.path and one.path in found))
+        points = list(
+            dict.fromkeys(one.path for _, one in every_map(arch.nodes(), 3) if one.path and one.path in found)
+        )
         values = features(net.eval(), nodes=points)(x)
     for path, value in zip(points, values, strict=True):
         torch.testing.assert_close(value, found[path], msg=path)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.selection import GOLDEN
 from tests.strategies import architectures
-from vertebra.arch import Architecture, ConvNormAct, Stage, replace
+from vertebra.arch import Act, Architecture, ConvNormAct, Identity, Stage, add, replace
 from vertebra.costs import cost
 from vertebra.costs.memory import memory
 from vertebra.errors import MissingExtraError, OutputError, ShapeError, UsageError
@@ -111,6 +111,31 @@ def test_tables_add_up(small):
     assert total[1] == "at 64 px" and stages[-1][7] == "-" and stages[0][7] == "11"
 
 
+def test_a_peak_in_a_sum_is_in_the_table():
+    """The image, two branches and their sum stand at once: no layer comes up to that."""
+    body = add(a=Act("tanh"), b=Act("tanh"), c=Identity())
+    of = profiled(Architecture("x", Identity(), (Stage(body),), resolution=16))
+    assert of.memory.inference_at == "stages.0.0"
+    last = cost_table.layer_rows(of)[-1]
+    assert last[0].startswith("1 sum") and last[8] == cost_table.total_row(of)[8]
+    data = cost_data(of, "layer")
+    assert [join["peak_inference_bytes"] for join in data["joins"]] == [of.memory.inference_bytes]
+    assert data["joins"][0]["peak_training_bytes"] > 0
+
+
+def test_kinds_of_layer():
+    """torchvision 0.28's alexnet: 61,100,840 parameters, of which 58,631,144 in its three fully connected layers."""
+    of = profiled(architecture("alexnet"))
+    rows = cost_table.kind_rows(of)
+    assert {len(row) for row in rows} == {len(cost_table.KIND_HEAD)}
+    (linear,) = [row for row in rows if row[0] == "linear"]
+    assert linear[:4] == ("linear", "3", "58,631,144", "96.0%") and rows[-1][:4] == ("total", "-", "61,100,840", "100%")
+    assert sum(numbers(rows[:-1], 4)) == numbers(rows[-1:], 4)[0] == of.cost.macs
+    data = cost_data(of, "kind")
+    assert "stages" not in data and [one["kind"] for one in data["kinds"]] == [row[0] for row in rows[:-1]]
+    assert data["params_by_kind"] == {"conv": 2_469_696, "linear": 58_631_144}
+
+
 def test_the_field_of_a_stage_is_that_of_its_body():
     """A shortcut, which comes last, sees less.  The fields are those of ``feature_info``, by the last block's path."""
     arch = architecture("efficientnet_b0")
@@ -147,6 +172,8 @@ def test_the_whole_says_every_figure():
 def test_data(small):
     whole, stage, layer = (cost_data(small, per) for per in ("whole", "stage", "layer"))
     assert "stages" not in whole and "layers" not in stage and len(layer["stages"]) == 6
+    assert whole["receptive_field"] == (435, 435) and whole["context"] is False  # Araujo et al. 2019
+    assert {one["form"] for one in layer["layers"] if one["kind"] == "conv"} == {"conv", "1x1 conv"}
     assert json.loads(msgspec.json.encode(layer))["params"] == GOLDEN["resnet18"]["params"]
     for count in ("params", "macs", "activations"):
         assert sum(one[count] for one in layer["layers"]) == whole[count] == sum(one[count] for one in stage["stages"])
@@ -184,6 +211,9 @@ def test_a_squeeze_is_drawn_at_the_field_of_its_map():
 
 def test_the_page_holds_everything_and_asks_for_nothing(made):
     assert "11,689,512" in made and "stages.3.1.conv2.conv" in made and "default-src 'none'" in made
+    # He et al. 2016: 17 convolutions, 3 projections, a norm behind each, 17 ReLUs, 5 plain shortcuts, 2 pools, fc
+    assert "<summary>65 layers</summary>" in made and "Which kind of layer costs what" in made
+    assert cost_table.FIELD in made and "peaks: batch 1, fp32." in made
     assert "src=" not in made.replace("default-src=", "") and "<script" not in made and "@import" not in made
 
 
@@ -198,6 +228,14 @@ def test_a_network_of_two_layers():
     of = profiled(Architecture("two", ConvNormAct(4, 3), (Stage(ConvNormAct(8, 3)),), resolution=8))
     assert len(of.units) == 2 and "stages.0" in page(of)
     assert cost_table.whole_rows(of)[0] == ("pixels", "8", "an image of 3 x 8 x 8")
+
+
+def test_a_network_that_does_nothing():
+    """No unit, nothing allocated but the image: the page says so."""
+    of = profiled(Architecture("nothing", Identity(), (Stage(Identity()),), resolution=4))
+    made = page(of)
+    assert of.units == () and "at <code>the image</code>; 192 B with the weights" in made and "<small>0; 0 B" in made
+    assert cost_table.kind_rows(of) == [("total", "-", "0", "-", "0", "-", "0", "0 B", "-", "0")]
 
 
 def test_a_page_is_never_written_over(small, made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -55,6 +55,21 @@ def test_the_page_holds_everything_and_asks_for_nothing(found: Frontier) -> None
     assert text.count("<h2>The best for ") == len(found.budgets) == 5
 
 
+def test_counts_are_of_what_is_in_reach(found: Frontier) -> None:
+    """What is cheaper than the lower end is there for the first budget, and is not said to keep the limits."""
+    text, reached = page(found), int((found.variants.latency >= 1.0).sum())
+    assert reached == found.reached < len(found.variants)
+    assert f"{reached:,} variants keep the limits" in text and f"{reached:,} within the limits" in summary(found, "")
+    shares = [tuple(map(int, pair)) for pair in re.findall(r"<small>(\d+) of (\d+)</small></label>", text)]
+    assert tuple(map(sum, zip(*shares, strict=True))) == (len(found.places), reached)
+
+
+def test_intervals_stand_below_predictions(found: Frontier) -> None:
+    best = tuple(msgspec.structs.replace(one, interval=(1.25, 2.5)) for one in found.best)
+    text = page(msgspec.structs.replace(found, best=best))
+    assert "<br><small>1.25 to 2.50</small>" in text and "<br><small>1.25" not in page(found)
+
+
 def test_the_script_is_the_one_that_the_policy_allows(found: Frontier) -> None:
     text = page(found)
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)

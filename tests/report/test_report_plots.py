@@ -41,10 +41,11 @@ def test_the_staircase_holds_what_none_beats() -> None:
     assert plots._staircase(points) == ([1.0, 2.0, 4.0], [0.8, 0.9, 0.95])
 
 
-@pytest.mark.parametrize("slowest", [1.5, 40.0, 1e7])
+@pytest.mark.parametrize("slowest", [1.5, 40.0, 1e7, 5e-324])
 def test_the_latency_axis_takes_any_range(study: Study, slowest: float) -> None:
     slow = msgspec.structs.replace(study.candidates[1], network_ms=slowest)
     assert parsed(plots.frontier((study.candidates[0], slow), 0.5)) is not None
+    assert parsed(plots.frontier((study.candidates[0],), 5e-324)) is not None
 
 
 def test_the_frontier_of_nothing_trained_or_nothing_at_all(study: Study) -> None:

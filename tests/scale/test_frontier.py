@@ -201,8 +201,13 @@ def test_without_a_clock_macs_or_parameters_are_paid() -> None:
         ({"params": Range(least=1e12)}, r"--params: no variant has at least [\d,]+ parameters; the most is [\d,]+ p"),
         (
             {"macs": Range(most=1e9), "params": Range(least=5e7)},
-            r"no variant keeps all limits: at most 1,000,000,000 MACs and at least 50,000,000 parameters; of [\d,]+ "
+            r"no variant keeps all limits: at most 1,000,000,000 MACs and at least 50,000,000 parameters; the nearest, "
+            r"resnet[-\w.]+, has 1,\d{3},\d{3},\d{3} MACs and [34]\d,\d{3},\d{3} parameters; of [\d,]+ "
             r"variants --macs alone leaves [\d,]+, --params alone leaves [\d,]+",
+        ),
+        (  # between two variants
+            {"macs": Range(least=1_000_000_001, most=1_000_000_002)},
+            r"--macs: no variant has at least [\d,]+ MACs and at most [\d,]+ MACs; the nearest is [\d,]+ MACs \(resnet",
         ),
     ],
 )
@@ -219,6 +224,17 @@ def test_pictures_that_no_network_fits() -> None:
 def test_latency_that_nothing_keeps(table: Variants, known: tuple) -> None:
     with pytest.raises(BudgetError, match=r"--latency: no variant has at most 0.001 ms; the least is 0\.\d+ ms \("):
         frontier_of(table, {"latency": Range(most=1e-3)}, paid="latency", known=known)
+
+
+def test_a_latency_that_only_smaller_networks_keep_is_not_said_to_be_impossible() -> None:
+    def clock(archs, sides):
+        each = zip(archs, sides, strict=True)
+        return [np.array([cost(arch, resolution=side).macs / 1e9 for side in own]) for arch, own in each]
+
+    limits = {"latency": Range(most=2.0), "macs": Range(least=5e9)}
+    said = r"no variant with at least 5,000,000,000 MACs has at most 2 ms; the least is [5-9]\.\d+ ms \(resnet"
+    with pytest.raises(BudgetError, match=said):
+        frontier(families_named(["resnet"]), limits=limits, clock=clock, variants=60)
 
 
 def test_counts_are_whole_numbers_and_latencies_finite(found: Frontier) -> None:

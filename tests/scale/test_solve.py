@@ -15,6 +15,7 @@ from vertebra.costs.memory import memory
 from vertebra.errors import ArchitectureError, BudgetError, ShapeError, TransformError, UsageError
 from vertebra.scale import Compound, to
 from vertebra.scale.search import HOPELESS
+from vertebra.scale.solve import at
 from vertebra.zoo import architecture
 
 LOW, HIGH, COUNT = -12.0, 4.0, 640
@@ -147,7 +148,20 @@ def test_no_budget_binds_where_multipliers_end() -> None:
 def test_why_says_what_the_next_costs() -> None:
     solution = to(architecture("mobilenet_v2"), macs="200M")
     assert solution.why.startswith("macs binds: the next larger network, mobilenet_v2")
-    assert solution.why.endswith(f" px, has {cost(solution.above).macs:,} MACs")
+    assert solution.why.endswith(f" px (phi {solution.above_phi:g}), has {cost(solution.above).macs:,} MACs")
+    assert solution.above_phi > solution.phi
+    assert same(Compound().of(architecture("mobilenet_v2"), solution.above_phi), solution.above)
+
+
+def test_of_networks_that_are_equally_near_the_base_is_named() -> None:
+    """The parameters do not follow the resolution."""
+    with pytest.raises(BudgetError, match=r"the nearest, resnet18 at 224 px \(phi 0\), has 11,689,512 parameters"):
+        to(architecture("resnet18"), params="4M", only=("resolution",))
+
+
+def test_a_phi_at_which_there_is_no_network() -> None:
+    with pytest.raises(TransformError, match=r"no network at phi -100: .*; name one nearer to 0, or a budget"):
+        at(architecture("efficientnet_b0"), -100)
 
 
 def test_a_network_that_only_fits_some_widths() -> None:

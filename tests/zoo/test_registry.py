@@ -7,19 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from vertebra.arch import from_json, to_json
+from vertebra.arch import Conv, from_json, to_json
 from vertebra.costs import cost
 from vertebra.errors import ArchitectureError, UnknownNameError
 from vertebra.zoo import (
+    alexnet,
     architecture,
     cifar_resnet,
+    cifar_resnet_v2,
+    convnext,
     densenet,
     efficientnet,
     entry,
     families,
+    googlenet,
+    inception_v3,
     mobilenet_v2,
     names,
     resnet,
+    resnet_v2,
+    vgg,
+)
+
+MOBILE = (
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3",
+    "mnasnet",
+    "efficientnet",
+    "efficientnet_lite",
+    "efficientnet_v2",
 )
 
 # Parameters and MACs at 224 px, as torchvision 0.28.0 and timm 1.0.31 count them by torch's own flop counter.
@@ -61,6 +78,28 @@ def test_entries_are_named_and_shaped_as_they_say(name):
     assert cost(arch).leaves == (arch.classes,)
 
 
+@pytest.mark.parametrize("name", [one.name for family in families() if family.name in MOBILE for one in family.entries])
+def test_accuracies_of_networks_that_pad_as_tensorflow_does_say_so(name):
+    """The authors' code of these families pads as TensorFlow does; their accuracies are of that, torchvision's and
+    timm's are of their own networks.
+    """
+    one = entry(name)[1]
+    theirs = one.accuracy is not None and not one.accuracy.source.startswith(("torchvision", "timm"))
+    paddings = {layer.node.padding for layer in architecture(name).layers() if isinstance(layer.node, Conv)}
+    assert ("padded evenly" in one.note) >= (theirs and "same" not in paddings)
+    assert ("padded as TensorFlow pads" in one.note) == ("same" in paddings)
+
+
+@pytest.mark.parametrize(
+    "name", ["seresnet50", "seresnet101", "seresnet152", "seresnext50_32x4d", "seresnext101_32x4d"]
+)
+def test_where_the_strides_of_senets_are(name):
+    """github.com/hujie-frank/SENet, models/*.prototxt: on the first 1x1 of SE-ResNets, on the 3x3 of SE-ResNeXts."""
+    strided = [layer for layer in architecture(name).layers() if layer.path.endswith("0.conv.conv")][1]
+    assert strided.node.stride == 2 and strided.path.startswith("stages.1")
+    assert ("stride on the 3x3 convolution" in entry(name)[1].note) == ("resnext" not in name)
+
+
 def test_unknown_names_get_the_nearest():
     for name, start in (
         ("resnet51", "unknown architecture 'resnet51' (allowed: resnet50, "),
@@ -89,7 +128,7 @@ def test_resnext_and_senet_from_the_same_family():
 
     assert cost(resnet((3, 4, 6, 3), groups=32, base_width=4)).params == 25_028_904
     assert cost(resnet((3, 4, 6, 3), base_width=128)).params == 68_883_240
-    # timm's gates have biases (two for each block: channels / 16 and channels), the paper's have none.
+    # timm's gates have biases (two for each block: channels / 16 and channels), the paper's equation 3 has none.
     biases = sum(
         depth * (width + width // 16) for depth, width in zip((3, 4, 6, 3), (256, 512, 1024, 2048), strict=True)
     )
@@ -124,6 +163,24 @@ def test_other_parameters():
         (lambda: resnet((3, 24, 36)), "resnet: 3 depths and 4 widths (allowed: as many)"),
         (lambda: resnet((1, 1, 1, 1), "foo"), "resnet: unknown block 'foo' (allowed: basic, bottleneck)"),
         (lambda: resnet((1, 1, 1, 1), ["basic"]), "resnet: unknown block ['basic'] (allowed: basic, bottleneck)"),
+        (lambda: resnet(50), "resnet: the depths are 50 (allowed: a list)"),
+        (lambda: resnet((1, 1), widths=5), "resnet: the widths are 5 (allowed: a list)"),
+        (lambda: densenet(121), "densenet: the depths are 121 (allowed: a list)"),
+        (lambda: densenet("ab"), "densenet: the depths are 'ab' (allowed: a list)"),
+        (lambda: convnext(3, 4), "convnext: the depths are 3 (allowed: a list)"),
+        (lambda: resnet_v2(50), "resnet_v2: the depths are 50 (allowed: a list)"),
+        (lambda: alexnet(5), "alexnet: the widths are 5 (allowed: a list)"),
+        (lambda: alexnet(groups=2), "alexnet: the groups are 2 (allowed: a list)"),
+        (lambda: alexnet(hidden=5), "alexnet: the hidden widths are 5 (allowed: a list)"),
+        (lambda: vgg((1,), widths=(8,), hidden=5), "vgg: the hidden widths are 5 (allowed: a list)"),
+        (
+            lambda: googlenet([(8, 8, 8, 8, 8, 8)]),
+            "googlenet: a module (8, 8, 8, 8, 8, 8) (allowed: Module(widths, pool, auxiliary))",
+        ),
+        (lambda: convnext((1,), (8,), None), "convnext: a block None (allowed: a ConvNeXtBlock)"),
+        (lambda: googlenet(9), "googlenet: the modules are 9 (allowed: a list)"),
+        (lambda: inception_v3(pooled=3), "inception_v3: the pooled widths are 3 (allowed: a list)"),
+        (lambda: cifar_resnet_v2("164"), "Stage.depth: expected int, got '164'"),
     ],
 )
 def test_free_parameters_that_mean_nothing(call, message):

@@ -40,7 +40,7 @@ class Concat(Combinator, frozen=True):
 
 
 class Gate(Combinator, frozen=True):
-    """The input times its one child's output: squeeze-and-excitation (Hu et al. 2018, figure 2)."""
+    """The input times its one child's output: squeeze-and-excitation (Hu et al. 2018, figure 1)."""
 
     def check(self) -> None:
         super().check()

@@ -42,8 +42,13 @@ def suffixed(name: str, width: float, depth: float, resolution: float) -> str:
     for letter, value in (("w", width), ("d", depth), ("r", resolution)):
         if value != 1:
             products[letter] = products.get(letter, 1.0) * value
-    suffix = "".join(f"-{letter}{products[letter]:.3g}" for letter in "wdr" if letter in products)
+    suffix = "".join(f"-{letter}{_told(products[letter])}" for letter in "wdr" if letter in products)
     return base[: MAX_NAME - len(suffix)] + suffix
+
+
+def _told(value: float) -> str:
+    """Three digits, and more where they would read 1 for what is not."""
+    return next((said for digits in (3, 4, 6, 9) if float(said := f"{value:.{digits}g}") != 1), "1")
 
 
 def deepened(depth: int, multiplier: float) -> int:

@@ -16,7 +16,6 @@ from vertebra.cli.output import (
     print_json,
     print_table,
     run_blocks,
-    short,
 )
 from vertebra.errors import UsageError
 
@@ -36,6 +35,7 @@ def list_(
 ) -> None:
     """Every architecture: family, year, parameters and MACs at its own resolution, published accuracy, aliases."""
     from vertebra.costs.count import cost as cost_of
+    from vertebra.report.text import short
     from vertebra.zoo.registry import aliases, architecture, families, names
 
     rows: list[dict[str, Any]] = []

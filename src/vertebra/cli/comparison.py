@@ -7,10 +7,19 @@ from typing import Annotated
 
 import typer
 
-from vertebra.cli.output import Blocks, Json, architecture_of, is_file_name, print_json, print_table, run_blocks
+from vertebra.cli.output import (
+    Blocks,
+    Json,
+    architecture_of,
+    is_bundle,
+    is_file_name,
+    print_json,
+    print_table,
+    run_blocks,
+)
 
 Names = Annotated[
-    list[str], typer.Argument(help="Names, aliases, patterns such as 'resnet*', or .json and .yaml files.")
+    list[str], typer.Argument(help="Names, aliases, patterns such as 'resnet*', .json and .yaml files, or bundles.")
 ]
 Html = Annotated[Path | None, typer.Option("--html", help="Write a page with the table and the scatter.")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write the scatter with its frontier: .svg, .png or .pdf.")]
@@ -35,7 +44,7 @@ def compare(
     from vertebra.report.comparison import compare as compared
 
     run_blocks(blocks)
-    rows = compared(names, lambda name: architecture_of(name) if is_file_name(name) else None)
+    rows = compared(names, lambda name: architecture_of(name) if is_file_name(name) or is_bundle(name) else None)
     if html is not None or plot is not None:
         from vertebra.report.comparison_page import write
 

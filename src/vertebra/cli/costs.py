@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def cost(
     name: Name,
     resolution: Resolution = None,
-    per: Annotated[str, typer.Option(help="whole, stage or layer: what has a line of its own.")] = "stage",
+    per: Annotated[str, typer.Option(help="whole, kind, stage or layer: what has a line of its own.")] = "stage",
     batch: Batch = 1,
     precision: Precision = "fp32",
     checkpointing: Checkpointing = "none",
@@ -67,11 +67,15 @@ def cost(
     if level == "whole":
         print_table(tables.WHOLE_HEAD, tables.whole_rows(of))
         return
+    if level == "kind":
+        print_table(tables.KIND_HEAD, tables.kind_rows(of))
+        print("\nmoved: bytes in fp32, one image")
+        return
     head, rows = (
         (tables.STAGE_HEAD, tables.stage_rows(of)) if level == "stage" else (tables.LAYER_HEAD, tables.layer_rows(of))
     )
     print_table(head, [*rows, tables.total_row(of)])
-    print(f"\nmoved: bytes in fp32, one image; field: pixels across; peaks: {tables.conditions(of.memory)}")
+    print(f"\nmoved: bytes in fp32, one image; field: {tables.FIELD}; peaks: {tables.conditions(of.memory)}")
 
 
 def diff(
@@ -86,20 +90,22 @@ def diff(
     from vertebra.costs.difference import difference
     from vertebra.report import difference_table as tables
     from vertebra.report.cost_data import difference_data
+    from vertebra.report.cost_table import conditions
 
     level = one_of(per, ("block", "layer"), "--per")
     found = difference(architecture_of(before, blocks), architecture_of(after), resolution=resolution)
     if json:
         print_json(difference_data(found))
         return
-    print_table(("", *found.names, "difference", ""), tables.total_rows(found))
+    names = found.names if len(set(found.names)) == 2 else (before, after)  # a changed copy often keeps the name
+    print_table(("", *names, "difference", ""), tables.total_rows(found))
     rows = tables.rows(found.layers if level == "layer" else found.changes)
     if not rows:
         print("\nno difference")
         return
     print()
     print_table(tables.HEAD, rows)
-    print(f"\n{tables.legend(rows)}")
+    print(f"\n{tables.legend(rows)}; peaks: {conditions(found.before.memory)}")
     if level == "block":
         print("each layer: --per layer; all of it: --json")
 

@@ -63,6 +63,7 @@ def frontier(
     json: Json = False,
 ) -> None:
     """Thousands of scaled variants of all families, and which hold the most for what they cost: no training needed."""
+    from vertebra.cli.progress import waiting
     from vertebra.costs.budget import parse_range
     from vertebra.data.threads import cores
     from vertebra.latency.kept import predictor_of
@@ -88,9 +89,11 @@ def frontier(
         )
         clock, interval = Sweep.of(kept.predictor.profile), partial(_interval, kept.predictor)
         note = kept.foreign or f"{kept.stored.setting}, {kept.stored.device.processor}"
-    found = found_frontier(
-        wanted, limits=limits, clock=clock, interval=interval, variants=variants, classes=classes, sides=sides
-    )
+    what = "costing" if clock is None else "costing and timing by prediction"
+    with waiting(f"{what} about {variants:,} variants", quiet=json):
+        found = found_frontier(
+            wanted, limits=limits, clock=clock, interval=interval, variants=variants, classes=classes, sides=sides
+        )
     if html is not None or plot is not None:
         from vertebra.report.frontier_page import write
 
@@ -119,7 +122,7 @@ def _say(found: Frontier, note: str, *, json: bool) -> None:
         print_json(
             {
                 "paid": found.paid, "held": found.held, "note": note, "laid_out": found.laid_out,
-                "within": len(variants), "budgets": found.budgets, "best": rows, "frontier": front,
+                "within": found.reached, "budgets": found.budgets, "best": rows, "frontier": front,
             }
         )  # fmt: skip
         return

@@ -56,12 +56,12 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.translate(_SIGNS).rstrip("%kMGB ").isdigit() or cell == "-"
+    return cell.translate(_SIGNS).rstrip("%kMGTB ").isdigit() or cell == "-"
 
 
 def short(count: float) -> str:
     """``385814752`` as ``386M``."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= size:
             return f"{count / size:.3g}{letter}"
     return f"{count:.3g}"

@@ -1,4 +1,4 @@
-"""A progress bar on standard error for work that counts its items."""
+"""What standard error shows of work under way: a bar where its items are counted, else a spinner."""
 
 from __future__ import annotations
 
@@ -20,3 +20,16 @@ def bar(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waiting(name: str, *, quiet: bool = False) -> Iterator[None]:
+    """A spinner beside ``name`` on a terminal, for work of seconds that counts nothing; none when ``quiet``."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(name):
+        yield

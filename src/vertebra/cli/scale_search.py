@@ -67,7 +67,8 @@ def scale_search(
     search = found.search
     if json:
         best = search.winner
-        print_json({"out": str(found.path), "best": best, "tied": search.tied, "search": search})
+        notes = [one.compound.warning for one in (best,) if one is not None and one.compound.warning]
+        print_json({"out": str(found.path), "best": best, "tied": search.tied, "notes": notes, "search": search})
         return
     print_table(HEAD, (cells(search.reference, base=True), *(cells(one) for one in search.ranked)))
     print()

@@ -75,9 +75,10 @@ def scale(
     # Before anything is loaded or measured.
     parse_budgets(macs=macs, params=params, memory=memory, latency=latency)
     arch, coefficients, notes = architecture_of(name, blocks), _coefficients(alpha, beta, gamma), []
-    if not (fixed or only) and coefficients.warning:
-        notes.append(coefficients.warning)
     coefficients = coefficients.restricted(fixed=fixed or (), only=only or ())
+    own = any(one is not None for one in (alpha, beta, gamma))
+    if coefficients.warning and (own or not (fixed or only)):  # to leave a dimension as it is calls for no warning
+        notes.append(coefficients.warning)
     if phi is not None:
         solution = at(arch, phi, coefficients=coefficients)
     else:
@@ -163,9 +164,9 @@ def _say(solution: Solution, asked: dict[str, str | None], notes: list[str], *, 
             ("MACs", "macs", "macs"),
             ("activations", "activations", ""),
             ("bytes of memory", "memory_bytes", "memory"),
-            ("pixels", "resolution", ""),
         )
     ]
+    rows.append(("pixels", str(was["resolution"]), str(has["resolution"]), "-"))
     rows += [(f"{each} multiplier", "1", f"{has[each]:.4f}", "-") for each in ("width", "depth")]
     for word in ("predicted", "measured"):
         if has[f"{word}_ms"] is not None:

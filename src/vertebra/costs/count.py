@@ -11,14 +11,15 @@ import msgspec
 from vertebra.arch.architecture import TOP, Architecture
 from vertebra.arch.expansion import Layer, along, check_segments, hides_block, layers
 from vertebra.arch.node import Node, Role
-from vertebra.arch.receptive import Reach, reaches
+from vertebra.arch.receptive import Reach, reach, reaches
 from vertebra.arch.shapes import Shape, elements
 from vertebra.arch.text import Row, outline
 from vertebra.costs.asking import asked
+from vertebra.costs.kinds import by_kind, form_of
 from vertebra.costs.precision import BYTES
 from vertebra.costs.profile import Total, profile, stage_profile, total
 from vertebra.costs.roles import Roles, buffered, learned, role_counts, sum_of
-from vertebra.costs.rows import LayerCost, PartCost, intensity
+from vertebra.costs.rows import KindCost, LayerCost, PartCost, intensity, params_of
 from vertebra.costs.rules import ACTIVATIONS, MACS
 from vertebra.costs.traffic import JoinCost, joins, layer_traffic
 from vertebra.errors import ShapeError
@@ -26,7 +27,7 @@ from vertebra.errors import ShapeError
 if TYPE_CHECKING:
     from vertebra.costs.memory import Memory
 
-__all__ = ["Cost", "JoinCost", "LayerCost", "PartCost", "cost"]
+__all__ = ["Cost", "JoinCost", "KindCost", "LayerCost", "PartCost", "cost"]
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -115,9 +116,24 @@ class Cost:
         return learned(self._roles)
 
     @property
+    def params_by_kind(self) -> dict[str, int]:
+        """Learned values by kind of layer, of kinds that have any; together they are ``params``."""
+        return params_of(self.kinds)
+
+    @property
     def buffers(self) -> int:
         """Values that are kept but not learned: running statistics and counters."""
         return buffered(self._roles)
+
+    @property
+    def receptive_field(self) -> tuple[int, int]:
+        """Rows and columns of pixels that one position of the last map sees, those beyond the border included."""
+        return self._seen.rows.span, self._seen.columns.span
+
+    @property
+    def context(self) -> bool:
+        """Whether something of a whole map reaches each position of the last one besides."""
+        return self._seen.context
 
     @cached_property
     def memory(self) -> Memory:
@@ -147,6 +163,11 @@ class Cost:
         return tuple(join for step in self._steps for join in step.joins)
 
     @cached_property
+    def kinds(self) -> tuple[KindCost, ...]:
+        """Layers by kind, convolutions told apart, in the order in which kinds first appear; then joins."""
+        return by_kind(self.layers, self.joins)
+
+    @cached_property
     def parts(self) -> tuple[PartCost, ...]:
         """Stem, stages and head; one part for a bare node."""
         if isinstance(self.of, Node):
@@ -162,6 +183,10 @@ class Cost:
     @property
     def _roles(self) -> Roles:
         return sum_of(layer.roles for layer in self.layers)
+
+    @cached_property
+    def _seen(self) -> Reach:
+        return reach(self.of if isinstance(self.of, Node) else self.of.tree(), self.shape[0])
 
     @cached_property
     def _steps(self) -> tuple[_Step, ...]:
@@ -217,6 +242,7 @@ def _layer_cost(layer: Layer, seen: Reach) -> LayerCost:
     return LayerCost(
         path=layer.path,
         kind=layer.node.kind(),
+        form=form_of(layer.node, layer.enters),
         enters=layer.enters,
         leaves=layer.leaves,
         params=sum(elements(weight.shape) for weight in layer.node.weights(layer.enters) if weight.learned),
@@ -244,6 +270,7 @@ def _part_cost(row: Row, steps: Sequence[_Step]) -> PartCost:
         activations=sum(layer.activations for layer in found),
         traffic=sum(step.traffic for step in steps),
         roles=sum_of(layer.roles for layer in found),
+        kinds=by_kind(found, (join for step in steps for join in step.joins)),
     )
 
 

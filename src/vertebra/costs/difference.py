@@ -76,9 +76,9 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def what(self) -> str:
-        """The difference in words: ``bottleneck: groups 1 -> 32, base_width 64 -> 4``."""
+        """The difference in words: ``bottleneck: groups 1 -> 32, base_width 64 -> 4``; the node where there is none."""
         before, after = self.before, self.after
-        if before is None or after is None:
+        if before is None or after is None or self.kind == "same":
             one = after or before
             return one.node if one else ""
         if self.kind == "renamed":
@@ -243,11 +243,20 @@ def _here(place: Place) -> Here:
 
 
 def _fields(one: Node, other: Node) -> tuple[tuple[str, str, str], ...]:
-    """The fields in which two nodes of one kind differ; a combinator's children are no field of this sort."""
+    """The fields in which two nodes of one kind differ, those of nodes in them (``norm.eps``) last; a combinator's
+    children are no field of this sort.
+    """
     if type(one) is not type(other) or isinstance(one, Combinator):
         return ()
-    pairs = ((field.name, getattr(one, field.name), getattr(other, field.name)) for field in fields_of(type(one)))
-    return tuple((name, worded(old), worded(new)) for name, old, new in pairs if old != new)
+    found: list[tuple[str, str, str]] = []
+    for name in (field.name for field in fields_of(type(one))):
+        old, new = getattr(one, name), getattr(other, name)
+        if old == new:
+            continue
+        inner = _fields(old, new) if isinstance(old, Node) and isinstance(new, Node) else ()
+        whole = (name, worded(old), worded(new))
+        found += [(f"{name}.{field}", before, after) for field, before, after in inner] or [whole]
+    return tuple(sorted(found, key=lambda field: "." in field[0]))
 
 
 def _last(path: str) -> str:

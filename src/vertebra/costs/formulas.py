@@ -8,6 +8,7 @@ position of the output: times its rows and columns they give the layer's.  ``cos
 from __future__ import annotations
 
 from vertebra.arch.shapes import pair
+from vertebra.errors import ShapeError
 
 
 def conv_macs(enters: int, out: int, kernel: int | tuple[int, int] = 1, groups: int = 1) -> int:
@@ -16,8 +17,10 @@ def conv_macs(enters: int, out: int, kernel: int | tuple[int, int] = 1, groups: 
     Derivation: each output value is a sum over the window, rows x columns positions, and over the input channels of its
     own group, enters / groups of them; there are ``out`` values at a position.  With one group this is the standard
     convolution, with as many groups as channels the depthwise one.  Padding counts as if it were there, as all counters
-    have it.
+    have it.  Raises ShapeError for groups that do not divide the channels on both sides.
     """
+    if enters % groups or out % groups:
+        raise ShapeError(f"{groups} groups do not divide {enters} channels that enter and {out} that leave")
     rows, columns = pair(kernel)
     return out * rows * columns * (enters // groups)
 
@@ -62,8 +65,8 @@ def depthwise_separable_ratio(out: int, kernel: int) -> float:
 
 
 def squeeze_excite_macs(channels: int, narrow: int) -> int:
-    """A squeeze-and-excitation, for one image of any size: ``2 * channels * narrow`` (Hu et al. 2018, section 3.2 and
-    equation 4, there as parameters: 2 C^2 / r).
+    """A squeeze-and-excitation, for one image of any size: ``2 * channels * narrow`` (Hu et al. 2018, section 4 and
+    equation 5, there as parameters: 2 C^2 / r).
 
     Derivation: the pooled vector goes down to ``narrow`` values and up again; pooling and gating are no
     multiply-accumulates of a matrix product, and are not counted.

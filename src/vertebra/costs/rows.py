@@ -1,6 +1,8 @@
-"""Lines of a table of costs: one layer, one part of a network."""
+"""Lines of a table of costs: one layer, one kind of layer, one part of a network."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import msgspec
 
@@ -56,6 +58,10 @@ class LayerCost(Counts, frozen=True, kw_only=True):
 
     path: str
     kind: str
+    form: str
+    """Its kind with convolutions told apart: ``1x1 conv``, ``depthwise conv``, ``grouped conv``, and ``conv`` for every
+    other; else as ``kind``.
+    """
     enters: Shape
     leaves: Shape
     receptive_field: tuple[int, int] | None
@@ -64,6 +70,14 @@ class LayerCost(Counts, frozen=True, kw_only=True):
     """Whether something of the whole map reaches each position besides: a squeeze, a statistic over positions."""
     pixel_stride: int
     """Pixels of the image from one row of its output to the next."""
+
+
+class KindCost(Counts, frozen=True, kw_only=True):
+    """All layers of one ``form`` together, for one image; of sums, concatenations and gates the bytes moved alone."""
+
+    kind: str
+    number: int
+    """How many there are."""
 
 
 class PartCost(Counts, frozen=True, kw_only=True):
@@ -75,3 +89,15 @@ class PartCost(Counts, frozen=True, kw_only=True):
     width: int
     stride: int
     leaves: Shape
+    kinds: tuple[KindCost, ...]
+    """The same by kind of layer."""
+
+    @property
+    def params_by_kind(self) -> dict[str, int]:
+        """Learned values by kind of layer, of kinds that have any; together they are ``params``."""
+        return params_of(self.kinds)
+
+
+def params_of(kinds: Iterable[KindCost]) -> dict[str, int]:
+    """Learned values by kind of layer, of kinds that have any."""
+    return {one.kind: one.params for one in kinds if one.params}

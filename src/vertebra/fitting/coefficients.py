@@ -69,6 +69,12 @@ def coefficients(name: str, values: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({float(value) for value in values}))
 
 
+def check_target(target: float) -> None:
+    """Raises UsageError for what is no multiple of a cost, or too large a one."""
+    if isinstance(target, bool) or not isinstance(target, int | float) or not 1 < target <= MOST:
+        raise UsageError(f"{target!r}", where="--target", allowed=f"a number above 1, at most {MOST:g}")
+
+
 def grid(
     base: Architecture,
     *,
@@ -80,11 +86,11 @@ def grid(
 
     Raises UsageError for coefficients or a target out of range, BudgetError where rounding leaves no candidate.
     """
-    if isinstance(target, bool) or not isinstance(target, int | float) or not 1 < target <= MOST:
-        raise UsageError(f"{target!r}", where="--target", allowed=f"a number above 1, at most {MOST:g}")
+    check_target(target)
     origin = _candidate(base, base, 1.0, 1.0)
     found: dict[str, Candidate] = {}
     left_out: list[str] = []
+    missed: list[Candidate] = []
     for alpha in coefficients("alphas", alphas):
         for beta in coefficients("betas", betas):
             try:
@@ -93,20 +99,30 @@ def grid(
                 left_out.append(f"alpha {alpha:.3g}, beta {beta:.3g}: {error}")
                 continue
             if cost(one.arch, resolution=base.resolution).macs > (1 + TOLERANCE) * target * origin.macs:
-                continue  # alpha * beta^2 alone is above the target: no candidate under the constraint
+                missed.append(one)  # alpha * beta^2 alone is above the target: no candidate under the constraint
+                continue
             said = f"{_said(one, base)} has {one.cost:.2f} times the base's MACs"
-            if abs(one.cost / target - 1) > TOLERANCE:
+            if one.key == origin.key:
+                left_out.append(f"{_said(one, base)} is the base itself")
+            elif abs(one.cost / target - 1) > TOLERANCE:
+                missed.append(one)
                 left_out.append(f"{said}, and no other resolution comes nearer to {target:g}")
             elif one.key in found:
                 left_out.append(f"{_said(one, base)} is the same network as {_said(found[one.key], base)}")
             else:
                 found[one.key] = one
     if not found:
-        raise BudgetError(
-            f"no candidate costs about {target:g} times {base.name} at {base.resolution} px",
-            remedy="name finer --alphas and --betas, or a base with more blocks, channels or pixels to scale",
-        )
+        raise _nothing(base, target, missed)
     return Grid(base=origin, candidates=tuple(found.values()), left_out=tuple(left_out))
+
+
+def _nothing(base: Architecture, target: float, missed: Sequence[Candidate]) -> BudgetError:
+    nearest = min(missed, key=lambda one: abs(one.cost - target), default=None)
+    said = f"the nearest, {_said(nearest, base)}, costs {nearest.cost:.2f} times as much: " if nearest else ""
+    return BudgetError(
+        f"no candidate costs about {target:g} times {base.name} at {base.resolution} px",
+        remedy=f"{said}name finer --alphas and --betas, or a base with more blocks, channels or pixels to scale",
+    )
 
 
 def _fitted(base: Architecture, alpha: float, beta: float, macs: float) -> Candidate:

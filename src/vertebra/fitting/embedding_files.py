@@ -60,7 +60,9 @@ def check_place(out: Path, *, force: bool) -> None:
     """Raise UsageError for another kind of file, OutputError for a place that is taken, MissingExtraError."""
     if out.suffix.lower() not in FORMATS:
         raise UsageError(f"{out.name!r}", where="--out", allowed="a name that ends in .parquet or .npz")
-    if out.exists() and not (force and out.is_file()):
+    if out.is_dir():
+        raise OutputError("is a folder", where=str(out), remedy="choose another --out")
+    if out.exists() and not force:
         raise OutputError("already exists", where=str(out), remedy="choose another --out, or replace it with --force")
     if out.suffix.lower() == ".parquet":
         _pyarrow()

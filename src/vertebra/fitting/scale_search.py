@@ -20,7 +20,7 @@ from vertebra.bundle.folder import write_bundle
 from vertebra.data.split import thinned
 from vertebra.errors import BudgetError, RecipeError
 from vertebra.fitting import starting
-from vertebra.fitting.coefficients import ALPHAS, BETAS, TARGET, Candidate, Grid, coefficients, grid
+from vertebra.fitting.coefficients import ALPHAS, BETAS, TARGET, Candidate, Grid, check_target, coefficients, grid
 from vertebra.fitting.console import Quiet, Watcher
 from vertebra.fitting.environment import environment
 from vertebra.fitting.fit import MINUTES, output_for
@@ -31,10 +31,12 @@ from vertebra.fitting.search_folder import Asked, Done, Known, SearchFolder
 from vertebra.fitting.steps import Stopwatch
 from vertebra.fitting.training import recipe_text
 from vertebra.nn import build
+from vertebra.report import text
 from vertebra.report.coefficient_page import page
 from vertebra.report.coefficient_plot import heat_map
 from vertebra.report.coefficients import Cell, GridSearch, Trial
 from vertebra.report.svg import standalone
+from vertebra.scale.compound import far_from_two
 from vertebra.train.checkpoint import Saving
 from vertebra.train.device import device_named
 from vertebra.train.feeding import Feed
@@ -102,6 +104,9 @@ def search_coefficients(
         seed=seed,
         skip_bad=skip_bad,
     )
+    check_target(target)  # before the pictures are looked at, which may take long
+    if resolution is not None:
+        arch.with_resolution(resolution)
     named = output_for(f"{Path(str(data)).name.split('.')[0]}-{arch.name}-scaling", out)
     folder = SearchFolder(starting.whole(named), asked, Known()).begun(force=force, resume=resume)
     with starting.running(folder) as watch:
@@ -150,9 +155,12 @@ class _Search:
         """Every network with one seed, then with the next: a search that is stopped knows all of them alike."""
         epochs, total = self.folder.state.epochs or 1.0, len(self.networks) * len(self.seeds)
         self.watcher.say(
-            f"{len(self.grid.candidates)} candidates and the base, {len(self.seeds)} seeds, {epochs:g} passes over "
-            f"{len(self.look.dataset.parts['train']):,} pictures each"
+            f"{text.many(len(self.grid.candidates), 'candidate')} and the base, {text.many(len(self.seeds), 'seed')}, "
+            f"{text.many(epochs, 'pass', 'passes')} over {len(self.look.dataset.parts['train']):,} pictures each"
         )
+        warning = far_from_two(self.folder.request.target)
+        if warning:
+            self.watcher.say(f"note: {warning}")
         for number, (seed, one) in enumerate(((seed, one) for seed in self.seeds for one in self.networks), 1):
             if self.folder.trial(one, seed) is None:
                 trial = self._trial(one, seed, epochs, f"training {number} of {total}: {one.arch.name}, seed {seed}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -95,7 +96,7 @@ def _search(
     tests = max(FEWEST, min(PER_FAMILY, int(seconds / SECONDS_EACH / len(groups))))
     wanted = math.ceil(MOST / len(groups))  # of few families several each, so that there is something to choose from
     for place, members in enumerate(groups):
-        if place >= LEAST_FAMILIES and job.watch.elapsed > end and any(one.fits for one in measured):
+        if place >= LEAST_FAMILIES and job.watch.elapsed > end and any(map(_can_be_had, measured)):
             job.watcher.say(f"no time to measure {len(groups) - place} of the {len(groups)} families")
             break
         search_family(members, test, forecast, limits, side=job.look.side, tests=max(tests, wanted + 1), wanted=wanted)
@@ -113,16 +114,25 @@ def _limits(job: Job, training: float) -> Limits:
 
 
 def _by_promise(found: Sequence[Plan], side: int) -> list[list[Plan]]:
-    """The plans of each family, those that start from weights apart; the most promising family first."""
-    groups: dict[tuple[str, bool], list[Plan]] = {}
+    """The plans of each family, those that start from weights apart; the most promising family first.
+
+    Both kinds take turns, weights first: however short the time is, there is something of either to choose from.
+    """
+    groups: tuple[dict[str, list[Plan]], dict[str, list[Plan]]] = {}, {}
     for plan in found:
-        groups.setdefault((plan.family, plan.offer is not None), []).append(plan)
-    return sorted(groups.values(), key=lambda members: _promise(members[0], side))
+        groups[plan.offer is None].setdefault(plan.family, []).append(plan)
+    kinds = [sorted(kind.values(), key=lambda members: _promise(members[0], side)) for kind in groups]
+    return [members for turn in zip_longest(*kinds) for members in turn if members is not None]
 
 
-def _promise(plan: Plan, side: int) -> tuple[bool, int, bool]:
-    """What comes first: pretrained weights, families for pictures of such a size, normalised ones."""
-    return plan.offer is None, foreign(plan, side), not plan.normalised
+def _promise(plan: Plan, side: int) -> tuple[int, bool]:
+    """What comes first: families for pictures of such a size, normalised ones."""
+    return foreign(plan, side), not plan.normalised
+
+
+def _can_be_had(one: Measured) -> bool:
+    """Whether it fits, and needs no weights that may turn out to be out of reach."""
+    return one.fits and one.plan.offer is None
 
 
 def _tester(job: Job, forecast: Forecast, said: Callable[[Measured], None]) -> Test:

@@ -13,7 +13,7 @@ from vertebra.arch.maps import Map, every_map
 from vertebra.arch.overwriting import written_over
 from vertebra.arch.primitives import Tap
 from vertebra.arch.record import brief
-from vertebra.errors import TransformError
+from vertebra.errors import TransformError, some
 from vertebra.nn import layers
 from vertebra.nn.composite import OWN, Composite, Plan
 
@@ -183,8 +183,9 @@ def frozen_paths(arch: Architecture, children: Mapping[str, nn.Module], frozen: 
 
 def _found(known: Mapping[Any, Map], wanted: object, what: str) -> Map:
     if not isinstance(wanted, Hashable) or wanted not in known:
-        near = nearest(wanted, known, 0) if isinstance(wanted, str) and known else sorted(known)
-        raise TransformError(what, allowed=", ".join(map(str, near)) or "none")
+        names = list(map(str, sorted(known)))
+        near = nearest(wanted, names) if isinstance(wanted, str) else []
+        raise TransformError(what, allowed=some(near or names, shown=8) or "none")
     return known[wanted]
 
 

@@ -63,16 +63,16 @@ def verdict(search: GridSearch) -> tuple[str, ...]:
     if best is None:
         return ("No candidate came to the end of its training.",)
     sentences = (_best(search, best), _noise(search, best), _leaning(search), _papers(search, best), _costs(search))
-    return tuple(sentence for sentence in (*sentences, _left_out(search)) if sentence)
+    return tuple(sentence for sentence in (*sentences, _left_out(search), _product(best)) if sentence)
 
 
 def _done(search: GridSearch) -> str:
-    seeds = f"{len(search.seeds)} seeds" if len(search.seeds) > 1 else "one seed"
     base = search.reference
     return (
         f"Base: `{search.base}` at {base.resolution} px ({text.exact(base.params)} parameters, "
-        f"{text.exact(base.macs)} MACs, {base.blocks} blocks). {len(search.cells)} candidates at about "
-        f"{search.target:g} times its MACs, each trained with {seeds} for {search.epochs:g} passes over the same "
+        f"{text.exact(base.macs)} MACs, {base.blocks} blocks). {text.many(len(search.cells), 'candidate')} at about "
+        f"{search.target:g} times its MACs, each trained with {text.many(len(search.seeds), 'seed')} for "
+        f"{text.many(search.epochs, 'pass', 'passes')} over the same "
         f"{text.exact(search.images)} training pictures of {search.data}, with the same recipe, and judged on the "
         f"same {text.exact(search.judged)} validation pictures. The test part was not read. Alpha and beta lie on a "
         "grid; gamma is the resolution at which the network's exact MACs come nearest to the target."
@@ -163,6 +163,12 @@ def _costs(search: GridSearch) -> str:
 
 def _left_out(search: GridSearch) -> str:
     return f"Left out by rounding: {'; '.join(search.left_out)}." if search.left_out else ""
+
+
+def _product(best: Cell) -> str:
+    """A warning where the best coefficients are not the paper's kind: rounding makes costs, not products, alike."""
+    warning = best.compound.warning
+    return f"Of the best, {warning}." if warning else ""
 
 
 def _machine(search: GridSearch) -> str:

@@ -46,8 +46,8 @@ class Row(msgspec.Struct, frozen=True):
 def compare(wanted: Sequence[str], other: Callable[[str], Architecture | None] = lambda name: None) -> tuple[Row, ...]:
     """A row for each name, alias or pattern (``resnet*``), in that order, each network once.
 
-    ``other`` gives architectures that are not registered, such as those of files.  Raises UnknownNameError for a name
-    that is neither, and for a pattern that fits none.
+    ``other`` gives architectures that are not registered, such as those of files and bundles.  Raises UnknownNameError
+    for a name that is neither, and for a pattern that fits none.
     """
     rows: dict[str, Row] = {}
     for name in wanted:

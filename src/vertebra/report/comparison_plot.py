@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from vertebra.report import text
 from vertebra.report.comparison import Row
 from vertebra.report.svg import GRID, INK, MARKERS, MUTED, PALETTE, Notes, Plot, render
+from vertebra.report.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,6 @@ def plot_of(rows: Sequence[Row]) -> Plot:
 
 def _panel(axes: Axes, notes: Notes, rows: Sequence[Row], look: dict[str, tuple[str, str]]) -> None:
     best = sorted((one for one in rows if one.frontier), key=lambda one: one.macs)
-    axes.set_xscale("log")
     axes.step([one.macs for one in best], [one.top1 or 0.0 for one in best], where="post", color=MUTED, lw=1, zorder=1)
     for one in rows:
         colour, marker = look[one.family]
@@ -77,7 +76,8 @@ def _panel(axes: Axes, notes: Notes, rows: Sequence[Row], look: dict[str, tuple[
     axes.set_ylabel("published top-1, %")
     axes.margins(y=0.1)
     axes.autoscale_view()
-    _macs_axis(axes, [one.macs for one in rows])
+    if rows:
+        log_axis(axes.xaxis, min(one.macs for one in rows) / 1.6, max(one.macs for one in rows) * 1.6)
     _names(axes, notes, rows, rows if len(rows) <= NAMED else best)
 
 
@@ -114,24 +114,3 @@ def _said(one: Row) -> str:
             f"top-1 {one.top1}% ({one.source})",
         )
     )
-
-
-def _macs_axis(axes: Axes, macs: Sequence[int]) -> None:
-    """Ticks at 1, 2 and 5 of each decade, with their prefixes."""
-    if not macs:
-        return
-    low, high = min(macs) / 1.6, max(macs) * 1.6
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if len(decades) <= 4 else (1,)
-    ticks = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
-    axes.set_xticks(ticks, [_round(tick) for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlim(low, high)
-
-
-def _round(tick: float) -> str:
-    """``20G``, ``500M``"""
-    scale, prefix = next(
-        (pair for pair in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")) if tick >= pair[0]), (1.0, "")
-    )
-    return f"{tick / scale:g}{prefix}"

@@ -46,5 +46,9 @@ def page(of: Profile) -> str:
             "layer_head": tables.LAYER_HEAD,
             "layer_rows": tables.layer_rows(of),
             "total": tables.total_row(of),
+            "field": tables.FIELD,
+            "conditions": tables.conditions(memory),
+            "kind_head": tables.KIND_HEAD,
+            "kind_rows": tables.kind_rows(of),
         },
     )

@@ -107,7 +107,7 @@ def along_the_depth(of: Profile) -> str:
                 _image_side(axes, of)
         _borders(column, of)
         column[-1].set_xlabel("convolutions and fully connected layers in order, each with what follows it")
-        column[-1].set_xlim(0, len(of.units))
+        column[-1].set_xlim(0, max(1, len(of.units)))
 
     panels = len(bars) + trains + 2
     return render("depth", f"The cost of {of.arch.name} along its depth", (_WIDE, 0.5 + _TALL * panels), draw)
@@ -172,14 +172,17 @@ def _backward(axes: Axes, notes: Notes, of: Profile) -> None:
     values = [unit.backward_bytes for unit in of.units]
     line = axes.stairs(values, range(len(values) + 1), baseline=None, color=INK, lw=1.1)
     notes.title(line, "the backward pass, from right to left")
-    axes.set_ylim(0, 1.12 * max(*values, *(unit.forward_bytes for unit in of.units), 1))
+    axes.set_ylim(0, 1.12 * max([1, *values, *(unit.forward_bytes for unit in of.units)]))
 
 
 def _image_side(axes: Axes, of: Profile) -> None:
     side = of.cost.resolution
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.12 * side))
     axes.axhline(side, color=MUTED, lw=1, ls=(0, (5, 3)))
-    axes.text(len(of.units), side, f" {side} px, the image", ha="left", va="center", fontsize=8, color=MUTED)
+    axes.annotate(
+        f"{side} px, the image", (len(of.units), side), xytext=(5, 0), textcoords="offset points", va="center",
+        fontsize=8, color=MUTED, annotation_clip=False,
+    )  # fmt: skip
 
 
 def _borders(column: Sequence[Axes], of: Profile) -> None:
@@ -212,7 +215,7 @@ def _scale(axes: Axes, panel: Panel) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
-    axes.yaxis.set_major_formatter(lambda value, _: "0" if value == 0 else panel.said(value))
+    axes.yaxis.set_major_formatter(lambda value, _: "0" if value == 0 else panel.said(value).replace(".0 ", " "))
 
 
 def _memory_said(of: Profile) -> str:

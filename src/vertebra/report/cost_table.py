@@ -1,19 +1,24 @@
-"""What a network costs as tables: the whole, its stages, its layers."""
+"""What a network costs as tables: the whole, its kinds of layer, its stages, its layers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vertebra.arch.maps import Map
-from vertebra.arch.receptive import reach
 from vertebra.arch.shapes import Shape
+from vertebra.costs.count import Cost
 from vertebra.costs.memory import Memory
-from vertebra.costs.rows import LayerCost, PartCost
+from vertebra.costs.rows import KindCost, LayerCost, PartCost
 from vertebra.report import text
 from vertebra.report.cost_profile import Profile, ends_of_parts, peaks_of_layers, peaks_of_parts
 
 COLUMNS = ("output", "params", "MACs", "activations", "moved", "FLOPs/B", "field", "peak, run", "peak, train")
 STAGE_HEAD = ("stage", *COLUMNS, "block")
 LAYER_HEAD = ("layer", *COLUMNS, "kind")
+KIND_HEAD = ("kind", "number", "params", "of all", "MACs", "of all", "activations", "moved", "of all", "FLOPs/B")
 WHOLE_HEAD = ("cost", "value", "")
+FIELD = "pixels across (+: and something of the whole map)"
+"""What the column ``field`` says."""
 _NONE = "-"
 _WIDEST = 52
 """Columns that a block's description may take."""
@@ -39,8 +44,11 @@ def layer_rows(of: Profile) -> list[tuple[str, ...]]:
         for layer in of.cost.layers
     ]
     moved = sum(join.traffic for join in of.cost.joins)
+    if not moved:
+        return rows
     joins = f"{len(of.cost.joins)} sums, concatenations and gates"
-    return [*rows, (joins, "", "0", "0", "0", text.size(moved), "0", *[_NONE] * 3, "")] if moved else rows
+    most = [max((peak[join.path] for join in of.cost.joins if join.path in peak), default=None) for peak in peaks]
+    return [*rows, (joins, "", "0", "0", "0", text.size(moved), "0", _NONE, *map(_peak, most), "")]
 
 
 def total_row(of: Profile) -> tuple[str, ...]:
@@ -51,20 +59,34 @@ def total_row(of: Profile) -> tuple[str, ...]:
     return ("total", f"at {costs.resolution} px", *counts, f"{costs.intensity:.3g}", _NONE, *peaks, "")
 
 
+def kind_rows(of: Profile) -> list[tuple[str, ...]]:
+    """A line for each kind of layer, convolutions told apart, under ``KIND_HEAD``, and their sum."""
+    costs = of.cost
+
+    def line(name: str, number: str, one: Cost | KindCost) -> tuple[str, ...]:
+        return (
+            name, number, f"{one.params:,}", _share(one.params, costs.params), f"{one.macs:,}",
+            _share(one.macs, costs.macs), f"{one.activations:,}", text.size(one.traffic),
+            _share(one.traffic, costs.traffic), f"{one.intensity:.3g}",
+        )  # fmt: skip
+
+    return [*(line(kind.kind, f"{kind.number:,}", kind) for kind in costs.kinds), line("total", _NONE, costs)]
+
+
 def whole_rows(of: Profile) -> list[tuple[str, str, str]]:
     """What the network costs as a whole, under ``WHOLE_HEAD``: name, value, and what it consists of."""
     costs = of.cost
-    seen = reach(of.arch.tree(), of.arch.channels)
-    context = "; something takes the whole map besides" if seen.context else ""
+    context = "; something takes the whole map besides" if costs.context else ""
     return [
         ("pixels", f"{costs.resolution}", f"an image of {_size(costs.shape)}"),
         ("params", f"{costs.params:,}", roles_said(of)),
+        ("by kind", _NONE, _counted(costs.params_by_kind)),
         ("buffers", f"{costs.buffers:,}", "running statistics and counters"),
         ("MACs", f"{costs.macs:,}", f"{2 * costs.macs:,} FLOPs"),
         ("activations", f"{costs.activations:,}", "values that leave convolutions"),
         ("parameter bytes", f"{costs.parameter_bytes:,}", f"{text.size(costs.parameter_bytes)} in fp32"),
         ("bytes moved", f"{costs.traffic:,}", f"{text.size(costs.traffic)}: {costs.intensity:.3g} FLOPs for each byte"),
-        ("receptive field", f"{seen.rows.span:,}", f"pixels across, of the last map{context}"),
+        ("receptive field", f"{costs.receptive_field[0]:,}", f"pixels across, of the last map{context}"),
         *_memory_rows(of.memory),
     ]
 
@@ -76,7 +98,7 @@ def block_said(part: PartCost, columns: int = _WIDEST) -> str:
 
 def roles_said(of: Profile) -> str:
     """``kernel 5,254,880, gain 21,008, bias 22,008``"""
-    return ", ".join(f"{role} {count:,}" for role, count in of.cost.params_by_role.items())
+    return _counted({str(role): count for role, count in of.cost.params_by_role.items()})
 
 
 def conditions(memory: Memory) -> str:
@@ -116,6 +138,14 @@ def _counts(one: LayerCost | PartCost, leaves: LayerCost | Map) -> tuple[str, ..
     moved = text.size(one.traffic)
     return (_size(one.leaves), f"{one.params:,}", f"{one.macs:,}", f"{one.activations:,}", moved,
             f"{one.intensity:.3g}", seen)  # fmt: skip
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _share(count: int, of: int) -> str:
+    return text.percent(count / of) if count and of else _NONE
 
 
 def _peak(octets: int | None) -> str:

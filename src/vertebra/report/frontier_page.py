@@ -21,9 +21,9 @@ from vertebra.report.frontier_view import (
     TOP1,
     budget_said,
     drawn,
+    interval_said,
     limit_said,
     look,
-    predicted,
     published,
     rows_by_budget,
     titles,
@@ -81,7 +81,6 @@ def page(found: Frontier, note: str = "") -> str:
         ],
         "limits": [limit_said(name, limit) for name, limit in found.limits.items()],
         "shown": len(places),
-        "reached": int(found.in_reach.sum()),
         "families": _families(found),
         "quantities": _quantities(found),
         "digest": Markup(digest),
@@ -93,13 +92,19 @@ def page(found: Frontier, note: str = "") -> str:
 
 
 def _best(one: Best) -> dict[str, Any]:
-    return {"v": one.variant, "ms": predicted(one), "above": published(one.above), "below": published(one.below)}
+    return {
+        "v": one.variant,
+        "ms": text.ms(one.variant.latency_ms),
+        "interval": interval_said(one),
+        "above": published(one.above),
+        "below": published(one.below),
+    }
 
 
 def _families(found: Frontier) -> list[dict[str, Any]]:
     names, looks = titles(found.variants.families), look(found.variants.families)
-    counts = np.bincount(found.variants.family, minlength=len(names))
-    front = np.bincount(found.variants.family[found.mask], minlength=len(names))
+    counts = np.bincount(found.variants.family[found.in_reach], minlength=len(names))
+    front = np.bincount(found.variants.family[found.places], minlength=len(names))
     return [
         {"name": name, "title": names[name], "colour": looks[name][0], "sign": SIGNS[looks[name][1]],
          "count": int(count), "front": int(own), "place": place}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vertebra.report.frontier_view import AXES, TOP1, drawn, look, titles
 from vertebra.report.svg import GRID, INK, Notes, Plot, render
-from vertebra.report.ticks import log_ticks, prefixed
+from vertebra.report.ticks import log_axis
 from vertebra.scale.frontier import Frontier
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def plot_of(found: Frontier) -> Plot:
         upper, lower = figure.subplots(2, 1, sharex=True)
         figure.subplots_adjust(hspace=0.12)
         _held(upper, notes, found, places, looks)
+        upper.set_title("a mark for each variant, with an edge where it is on the frontier of its family")
         _published(lower, found, looks)
         lower.set_xlabel(AXES[found.paid])
         for budget in found.budgets:
@@ -54,8 +55,6 @@ def plot_of(found: Frontier) -> Plot:
 def _held(axes: Axes, notes: Notes, found: Frontier, places: NDArray[Any], looks: dict[str, tuple[str, str]]) -> None:
     paid, held = found.variants.column(found.paid), found.variants.column(found.held[0])
     family, names = found.variants.family, titles(found.variants.families)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
     for place, (name, (colour, marker)) in enumerate(looks.items()):
         own = places[family[places] == place]
         if not len(own):
@@ -96,8 +95,4 @@ def imagenet_top1(found: Frontier) -> NDArray[np.float64]:
 
 
 def _log_axis(axis: Any, values: NDArray[Any]) -> None:
-    low, high = float(values.min()) / 1.2, float(values.max()) * 1.2
-    ticks = log_ticks(low, high)
-    axis.set_ticks(ticks, [prefixed(tick) for tick in ticks])
-    axis.set_ticks([], minor=True)
-    axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
+    log_axis(axis, float(values.min()) / 1.2, float(values.max()) * 1.2)

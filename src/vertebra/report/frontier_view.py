@@ -57,8 +57,12 @@ def head(found: Frontier) -> tuple[str, ...]:
 
 def predicted(one: Best) -> str:
     """A predicted latency with its interval: ``4.81 ms (4.5 to 5.12)``."""
-    interval = f" ({text.ms(one.interval[0], '')} to {text.ms(one.interval[1], '')})" if one.interval else ""
-    return text.ms(one.variant.latency_ms) + interval
+    return text.ms(one.variant.latency_ms) + (f" ({interval_said(one)})" if one.interval else "")
+
+
+def interval_said(one: Best) -> str:
+    """Between which two latencies in ms it lies, nine times of ten: ``4.5 to 5.12``; empty where that is not known."""
+    return f"{text.ms(one.interval[0], '')} to {text.ms(one.interval[1], '')}" if one.interval else ""
 
 
 def cells(found: Frontier, one: Best) -> tuple[str, ...]:
@@ -73,7 +77,7 @@ def summary(found: Frontier, note: str) -> str:
     """What was done, and how to read it."""
     paid, held = AXES[found.paid], " and ".join(WORDS[one] for one in found.held)
     return (
-        f"{text.exact(found.laid_out)} variants laid out, {text.exact(len(found.variants))} within the limits, "
+        f"{text.exact(found.laid_out)} variants laid out, {text.exact(found.reached)} within the limits, "
         f"{text.exact(len(found.places))} on the frontier of their family: none of it that pays no more ({paid}"
         f"{f': {note}' if note else ''}) holds as much {held}.\n"
         "holds: the best published member of the family of which it has no fewer MACs, parameters and activations; "

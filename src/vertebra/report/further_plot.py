@@ -6,18 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from vertebra.report import text
-from vertebra.report.plots import candidate_said, latency_axis, plottable
+from vertebra.report.plots import candidate_said, latency_axis, timeable
 from vertebra.report.study import Allowance, Candidate, Further, Reach
 from vertebra.report.svg import INK, MUTED, PALETTE, Notes, render
-from vertebra.report.ticks import log_ticks, prefixed
+from vertebra.report.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-LEAST_MS = 1e-6
-"""That is drawn."""
 
 
 class Row(NamedTuple):
@@ -76,7 +72,7 @@ def capacity(found: Further, candidates: Sequence[Candidate]) -> str:
 
 def _drawable(at: float, macs: int) -> bool:
     """Whether a logarithmic axis can show it."""
-    return plottable(at) and at >= LEAST_MS and macs > 0
+    return timeable(at) and macs > 0
 
 
 def _mark(axes: Axes, notes: Notes, one: Candidate, at: float, colour: str) -> None:
@@ -94,12 +90,7 @@ def _axes(axes: Axes, points: Sequence[tuple[float, int]]) -> None:
     axes.set_ylabel("multiply-accumulates for one image")
     if not points:
         return
-    axes.set_yscale("log")
-    low, high = min(macs for _, macs in points) / 1.2, max(macs for _, macs in points) * 1.2
-    ticks = log_ticks(low, high)
-    axes.set_yticks(ticks, [prefixed(tick) for tick in ticks])
-    axes.set_yticks([], minor=True)
-    axes.set_ylim(low, high)
+    log_axis(axes.yaxis, min(macs for _, macs in points) / 1.2, max(macs for _, macs in points) * 1.2)
 
 
 def _legend(axes: Axes, lines: Mapping[str, object], marks: Sequence[tuple[Candidate, float]]) -> None:

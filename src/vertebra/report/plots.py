@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vertebra.report import text
 from vertebra.report.study import Candidate, Point
 from vertebra.report.svg import GRID, INK, MARKERS, MUTED, PALETTE, Notes, render
+from vertebra.report.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 NUMBERED = 20  # up to so many classes a confusion matrix has its numbers written in
 NAMED = 40  # up to so many classes are named along an axis
+LEAST_MS = 1e-6  # that is drawn
 _FEW = 8  # up to so many curves are told apart by colour
 
 
@@ -29,7 +31,8 @@ def frontier(candidates: Sequence[Candidate], budget_ms: float | None) -> str:
     both; candidates without a measurement are left out.
     """
     timed = [(one, one.latency_ms) for one in candidates]
-    shown = [(one, at) for one, at in timed if at is not None and plottable(at) and at > 0]
+    shown = [(one, at) for one, at in timed if at is not None and timeable(at)]
+    budget_ms = budget_ms if budget_ms is not None and timeable(budget_ms) else None
     families = {one.family: None for one, _ in shown}
     look = {family: (PALETTE[i % 7], MARKERS[(i + i // 7) % 7]) for i, family in enumerate(families)}
     trained = [(one, at, one.accuracy) for one, at in shown]
@@ -52,10 +55,9 @@ def frontier(candidates: Sequence[Candidate], budget_ms: float | None) -> str:
             mark = axes.plot(at, height, marker, mfc=colour, mec=INK, ms=large, mew=edge, clip_on=False, zorder=4)
             notes.title(mark[0], candidate_said(one))
         axes.set_ylim(floor, top)
-        spread = [at for _, at in shown] + ([budget_ms] if budget_ms is not None and plottable(budget_ms) else [])
-        latency_axis(axes, [at for at in spread if at > 0])
+        latency_axis(axes, [at for _, at in shown] + ([] if budget_ms is None else [budget_ms]))
         _percent_axis(axes, "validation accuracy")
-        if budget_ms is not None and plottable(budget_ms):
+        if budget_ms is not None:
             axes.axvline(budget_ms, color="#d55e00", lw=1.3, ls=(0, (5, 3)), zorder=1)
             said = notes.label(f"budget {budget_ms:g} ms")
             axes.text(budget_ms, 1.015, said, transform=axes.get_xaxis_transform(), ha="center", va="bottom")
@@ -188,6 +190,11 @@ def plottable(*values: float) -> bool:
     return all(math.isfinite(value) and abs(value) < 1e9 for value in values)
 
 
+def timeable(ms: float) -> bool:
+    """Whether a latency can be drawn: one below LEAST_MS would leave no room for all others."""
+    return plottable(ms) and ms >= LEAST_MS
+
+
 def candidate_said(one: Candidate) -> str:
     lines = [one.name, one.family, f"{text.short(one.params)} parameters, {text.short(one.macs)} MACs"]
     lines.append(f"{text.ms(one.latency_ms)} (network {text.ms(one.network_ms)})")
@@ -212,6 +219,7 @@ def _staircase(points: Sequence[tuple[float, float]]) -> tuple[list[float], list
 
 
 def latency_axis(axes: Axes, spread: Sequence[float]) -> None:
+    """Name and limit the horizontal axis for these latencies (ms, ``timeable``), logarithmic where they differ much."""
     axes.set_xlabel("latency on this machine, ms: network and preprocessing, batch 1")
     axes.grid(axis="y")
     if not spread:
@@ -220,14 +228,8 @@ def latency_axis(axes: Axes, spread: Sequence[float]) -> None:
     if high / low <= 8:
         axes.set_xlim(max(0, low - 0.08 * (high - low or low)), high + 0.08 * (high - low or high))
         return
-    axes.set_xscale("log")
-    low, high = low / (high / low) ** 0.03, high * (high / low) ** 0.03
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if len(decades) <= 4 else (1,)
-    ticks = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlim(low, high)
+    room = (high / low) ** 0.03
+    log_axis(axes.xaxis, low / room, high * room, lambda tick: f"{tick:g}")
 
 
 def _percent_axis(axes: Axes, label: str | None) -> None:

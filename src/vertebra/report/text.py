@@ -56,6 +56,11 @@ def exact(number: int) -> str:
     return f"{number:,}"
 
 
+def many(number: float, one: str, more: str = "") -> str:
+    """A number of things: ``1 seed``, ``2 seeds``, ``0.5 passes``; ``more`` is the plural that no s makes."""
+    return f"{number:g} {one if number == 1 else more or one + 's'}"
+
+
 def short(number: float) -> str:
     """Three figures and a decimal prefix: ``273 k``, ``1.23 M``, ``4.09 G``."""
     if not math.isfinite(number):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 WIDE = 3.0
 """Decades of which 1, 2 and 5 are written; of more, 1 alone."""
@@ -20,3 +22,12 @@ def prefixed(tick: float) -> str:
     pairs = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
     scale, prefix = next((pair for pair in pairs if tick >= pair[0]), (1.0, ""))
     return f"{tick / scale:g}{prefix}"
+
+
+def log_axis(axis: Any, low: float, high: float, said: Callable[[float], str] = prefixed) -> None:
+    """Make an axis of matplotlib's logarithmic from ``low`` to ``high``, both above 0; its ticks are ``log_ticks``."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    ticks = log_ticks(low, high)
+    axis.set_ticks(ticks, labels=[said(tick) for tick in ticks])
+    axis.set_ticks([], minor=True)
+    axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})

@@ -28,8 +28,8 @@ _INTRODUCTION = """\
 
 # The zoo
 
-Every registered architecture: `vertebra list` prints the same, `vertebra compare NAME...` sets some beside one
-another, and `vertebra show NAME` prints one stage by stage.
+Every registered architecture: `vertebra list` prints one table of them (counted at their own resolutions),
+`vertebra compare NAME...` sets some beside one another, and `vertebra show NAME` prints one stage by stage.
 
 Every count is computed from the architecture, for one image at the resolution at which the accuracy was measured (at
 the network's own where none was published). MACs are the multiply-accumulates of convolutions and fully connected

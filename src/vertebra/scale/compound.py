@@ -53,12 +53,7 @@ class Compound(Record, frozen=True):
     @property
     def warning(self) -> str | None:
         """A line where the product is far from the 2 that the paper asks for; None where it is near."""
-        if NEAR_TWO[0] <= self.product <= NEAR_TWO[1]:
-            return None
-        return (
-            f"alpha * beta^2 * gamma^2 is {self.product:.3g}, not about 2: a unit of phi multiplies the MACs by "
-            f"{self.product:.3g}, so phi cannot be compared with the paper's"
-        )
+        return far_from_two(self.product)
 
     @property
     def by_dimension(self) -> dict[Dimension, float]:
@@ -94,6 +89,16 @@ class Compound(Record, frozen=True):
         if max(left.values()) == 1:
             raise UsageError("no dimension is left to scale", allowed=f"one of {', '.join(DIMENSIONS)}")
         return replace(self, alpha=left["depth"], beta=left["width"], gamma=left["resolution"])
+
+
+def far_from_two(product: float) -> str | None:
+    """A line for a product of coefficients that is far from the 2 that the paper asks for; None where it is near."""
+    if NEAR_TWO[0] <= product <= NEAR_TWO[1]:
+        return None
+    return (
+        f"alpha * beta^2 * gamma^2 is {product:.3g}, not about 2: a unit of phi multiplies the MACs by "
+        f"{product:.3g}, so phi cannot be compared with the paper's"
+    )
 
 
 def _dimensions(option: str, words: Collection[str]) -> tuple[str, ...]:

@@ -90,6 +90,11 @@ class Frontier(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return np.asarray(self.variants.column(self.paid) >= least)
 
     @property
+    def reached(self) -> int:
+        """How many variants are in reach."""
+        return int(self.in_reach.sum())
+
+    @property
     def places(self) -> NDArray[np.intp]:
         """The places of the frontier's variants that are in reach."""
         return np.flatnonzero(self.mask & self.in_reach)
@@ -219,34 +224,52 @@ def _paid(limits: Limits, clock: Clock | None) -> Quantity:
 
 def _kept(variants: Variants, limits: Limits, paid: Quantity) -> Variants:
     """Those that keep the limits; of what is paid the lower end is no limit."""
-    masks = {}
+    masks, meant = {}, dict(limits)
     for name, limit in limits.items():
         values = variants.column(name)
-        mask = (values >= limit.least) & (values <= limit.most)
-        masks[name] = values <= limit.most if name == paid and mask.any() else mask
+        masks[name] = (values >= limit.least) & (values <= limit.most)
+        if name == paid and masks[name].any():
+            meant[name], masks[name] = Range(most=limit.most), values <= limit.most
     every = np.logical_and.reduce([np.ones(len(variants), bool), *masks.values()])
     if not every.any():
-        raise _nothing(variants, limits, masks)
+        raise _nothing(variants, meant, masks)
     return variants.where(every)
 
 
 def _nothing(variants: Variants, limits: Limits, masks: Mapping[Quantity, NDArray[np.bool_]]) -> BudgetError:
+    """What binds, and the variant that comes nearest."""
     if not len(variants):
         return BudgetError("no network fits pictures this small", remedy="allow a larger --resolution")
-    for name, mask in masks.items():
-        if not mask.any():
-            values = variants.column(name)
-            low = bool((values > limits[name].most).all())
-            index = int(values.argmin() if low else values.argmax())
-            said = f"{_said(name, values[index])} ({variants.variant(index).name})"
-            what = f"no variant has {_limit_said(name, limits[name])}"
-            return BudgetError(what, where=f"--{name}", remedy=f"the {'least' if low else 'most'} is {said}")
+    empty = next((name for name, mask in masks.items() if not mask.any()), None)
+    if empty is not None:
+        # Latencies are those of the variants that keep the other limits.
+        others = [_limit_said(name, limits[name]) for name in masks if name != empty == "latency"]
+        whose = f" with {' and '.join(others)}" if others else ""
+        index = _nearest(variants, {empty: limits[empty]})
+        values = variants.column(empty)
+        which = {int(values.argmin()): "least", int(values.argmax()): "most"}.get(index, "nearest")
+        return BudgetError(
+            f"no variant{whose} has {_limit_said(empty, limits[empty])}",
+            where=f"--{empty}",
+            remedy=f"the {which} is {_said(empty, values[index])} ({variants.variant(index).name})",
+        )
     binding = {name: int(mask.sum()) for name, mask in masks.items() if not mask.all()}
+    index = _nearest(variants, {name: limits[name] for name in binding})
+    has = " and ".join(_said(name, variants.column(name)[index]) for name in binding)
     alone = ", ".join(f"--{name} alone leaves {count:,}" for name, count in binding.items())
     return BudgetError(
         "no variant keeps all limits: " + " and ".join(_limit_said(name, limits[name]) for name in binding),
-        remedy=f"of {len(variants):,} variants {alone}",
+        remedy=f"the nearest, {variants.variant(index).name}, has {has}; of {len(variants):,} variants {alone}",
     )
+
+
+def _nearest(variants: Variants, limits: Limits) -> int:
+    """The place of the variant that misses the limit it breaks most by the smallest factor."""
+    factors = [
+        np.maximum(variants.column(name) / limit.most, limit.least / variants.column(name))
+        for name, limit in limits.items()
+    ]
+    return int(np.maximum.reduce(factors).argmin())
 
 
 def _limit_said(name: Quantity, limit: Range) -> str:

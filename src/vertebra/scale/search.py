@@ -89,15 +89,15 @@ def _top(path: Path, limits: Sequence[Limit]) -> tuple[int, float]:
 
 
 def _nearest(path: Path, limits: Sequence[Limit], top: int) -> Network:
-    """The network whose worst limit is broken by the smallest factor."""
+    """The network whose worst limit is broken by the smallest factor; of equals the one nearest to the base."""
     found, least = None, float("inf")
     for network in path.downwards(top):
         worst = 0.0
         for limit in limits:
             worst = max(worst, limit.counted(network) / limit.most)
-            if worst >= least:
+            if worst > least:
                 break
-        if worst < least:
+        if found is None or worst < least or (worst == least and abs(network.phi) < abs(found.phi)):
             found, least = network, worst
     if found is None:
         raise BudgetError(f"{path.base.name} cannot be scaled at all")

@@ -13,11 +13,11 @@ from vertebra.costs.budget import Budgets, parse_budgets
 from vertebra.costs.count import Cost, cost
 from vertebra.costs.memory import memory as memory_of
 from vertebra.costs.memory import timeline
-from vertebra.errors import ArchitectureError, UsageError
+from vertebra.errors import ArchitectureError, TransformError, UsageError
 from vertebra.scale.compound import Compound, Multipliers
 from vertebra.scale.search import Found, Limit, largest
-from vertebra.scale.steps import Network, Path, check_scalable
-from vertebra.scale.timing import Clock, within
+from vertebra.scale.steps import Network, Path, alike, check_scalable
+from vertebra.scale.timing import Clock, Timed, within
 
 
 class Solution(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
 
     ``binds``: the budgets that the next larger network, ``above``, would break (``macs``, ``params``, ``memory``,
     ``latency``), and ``beyond`` says by what; empty where there is none, since multipliers may be no larger, or where
-    no budget was asked.
+    no budget was asked.  ``above_phi`` is that network's phi.
     ``predicted_ms`` and ``measured_ms``: its latency, as far as it was asked for.
     """
 
@@ -34,6 +34,7 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
     phi: float
     arch: Architecture
     above: Architecture | None = None
+    above_phi: float | None = None
     binds: tuple[str, ...] = ()
     beyond: str = ""
     predicted_ms: float | None = None
@@ -75,7 +76,8 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
         if self.above is None:
             return "no budget binds: no larger multipliers are allowed"
         binds = f"{' and '.join(self.binds)} {'binds' if len(self.binds) == 1 else 'bind'}"
-        return f"{binds}: the next larger network, {self.above.name} at {self.above.resolution} px, {self.beyond}"
+        larger = f"{self.above.name} at {self.above.resolution} px (phi {self.above_phi:g})"
+        return f"{binds}: the next larger network, {larger}, {self.beyond}"
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain data: counts, pixels, multipliers, ms."""
@@ -102,10 +104,18 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def at(arch: Architecture, phi: float, *, coefficients: Compound | None = None) -> Solution:
-    """The network at a phi, no budget asked; raises as ``Compound.of`` does, and ShapeError where a map vanishes."""
+    """The network at a phi, no budget asked.
+
+    Raises TransformError for a phi at which there is no network, ShapeError where a map vanishes at it.
+    """
     _check(arch)
     coefficients = coefficients or Compound()
-    scaled = coefficients.of(arch, phi)
+    try:
+        scaled = coefficients.of(arch, phi)
+    except ArchitectureError as error:  # a depth of 0, a width that its groups do not divide
+        raise TransformError(
+            f"{arch.name} has no network at phi {phi:g}: {error}", remedy="name one nearer to 0, or a budget"
+        ) from error
     _check(scaled)
     return Solution(base=arch, coefficients=coefficients, phi=phi + 0.0, arch=scaled)
 
@@ -146,37 +156,43 @@ def to(
         found = largest(path, limits)
         return _solution(path, found, limits)
     timed = within(path, limits, budgets.latency_ms, predict, measure)
-    return _solution(path, timed.found, (*limits, timed.limit), timed.predicted_ms, timed.measured_ms)
+    return _solution(path, timed.found, (*limits, timed.limit), timed)
 
 
-def _solution(
-    path: Path,
-    found: Found,
-    limits: Collection[Limit],
-    predicted_ms: float | None = None,
-    measured_ms: float | None = None,
-) -> Solution:
+def _solution(path: Path, found: Found, limits: Collection[Limit], timed: Timed | None = None) -> Solution:
     network, above = found
-    binds, beyond = ((), "") if above is None else _stopped(above, limits, measured_ms)
+    binds, beyond = ((), "") if above is None else _stopped(above, limits, timed)
     return Solution(
         base=path.base,
         coefficients=path.coefficients,
         phi=network.phi,
         arch=network.arch,
         above=above and above.arch,
+        above_phi=above and above.phi,
         binds=binds,
         beyond=beyond,
-        predicted_ms=predicted_ms,
-        measured_ms=measured_ms,
+        predicted_ms=timed and timed.predicted_ms,
+        measured_ms=timed and timed.measured_ms,
     )
 
 
-def _stopped(above: Network, limits: Collection[Limit], measured_ms: float | None) -> tuple[tuple[str, ...], str]:
+def _stopped(above: Network, limits: Collection[Limit], timed: Timed | None) -> tuple[tuple[str, ...], str]:
     """The limits that the next larger network breaks, and by what."""
     broken = [limit for limit in limits if limit.broken_by(above)]
-    if not broken:  # by estimate it would do: it was too slow, or this one is near enough
-        return ("latency",), f"was not taken: this one was measured at {measured_ms:.3g} ms"
-    return tuple(limit.name for limit in broken), f"has {' and '.join(one.words(one.counted(above)) for one in broken)}"
+    if broken:
+        has = " and ".join(one.words(one.counted(above)) for one in broken)
+        return tuple(limit.name for limit in broken), f"has {has}"
+    return ("latency",), _too_slow(above, timed)
+
+
+def _too_slow(above: Network, timed: Timed | None) -> str:
+    """Why the next larger was not taken, which by estimate would do."""
+    slow = timed and timed.slow
+    if slow is None:
+        return "was not tried: this one is near enough"
+    if alike(slow.network.arch, above.arch):
+        return f"was measured at {slow.ms:.3g} ms"
+    return f"was not tried: {slow.network.arch.name} was measured at {slow.ms:.3g} ms"
 
 
 def _check(arch: Architecture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,16 +21,27 @@ CLOSE = 0.96
 MARGIN = 0.98
 """Of a budget that the next is to use, when one was measured above it: noise must not decide."""
 GROWTH = 4.0
-"""By how much the next to be measured may be larger than the last."""
+"""By how much the next to be measured may be larger than the last; and what was measured above as much is too slow."""
+
+
+class Slow(NamedTuple):
+    """A network that was measured above the latency asked for, in ms."""
+
+    network: Network
+    ms: float
 
 
 class Timed(NamedTuple):
-    """What was found, with its latency in ms as far as it was predicted and measured, and the limit that it kept."""
+    """What was found, with its latency in ms as far as it was predicted and measured, and the limit that it kept.
+
+    ``slow``: the smallest that was measured and too slow.
+    """
 
     found: Found
     predicted_ms: float | None
     measured_ms: float | None
     limit: Limit
+    slow: Slow | None = None
 
 
 def within(path: Path, limits: Sequence[Limit], most_ms: float, predict: Clock | None, measure: Clock | None) -> Timed:
@@ -38,7 +50,8 @@ def within(path: Path, limits: Sequence[Limit], most_ms: float, predict: Clock |
 
     Where only ``predict`` is given the search is exact.  With ``measure`` each proposal is measured, and what the
     measurement says corrects the next: a network that is too slow is followed by a smaller one, and one that leaves
-    room by a larger one.  Without ``predict`` MACs take its place, so that a few measurements do.
+    room by a larger one.  What seems too slow is measured twice, and its lesser latency counts: machines hiccup, and
+    only upwards.  Without ``predict`` MACs take its place, so that a few measurements do.
     """
     if measure is None:
         if predict is None:
@@ -57,32 +70,57 @@ def _measured(path: Path, limits: Sequence[Limit], most_ms: float, predict: Cloc
         base = path.at(0.0)
         estimate, rate = _macs, most_ms / (base.cost.macs if base else 1)  # begins with the base, or what fits below
     kept: Timed | None = None
-    slow: tuple[Network, float] | None = None
+    slow: Slow | None = None
     for _ in range(TRIES):
-        limit = _limit(most_ms, estimate, rate)
-        try:
-            found = largest(path, (*limits, limit), slow and slow[0])
-        except BudgetError:
-            if kept is None:
-                raise
-            break
-        if kept is not None and found.network.phi <= kept.found.network.phi:
+        found = _proposed(path, limits, _limit(most_ms, estimate, rate), kept, slow)
+        if found is None:
             break
         arch = found.network.arch
         guess, ms = estimate(arch), measure(arch)
+        if most_ms < ms <= GROWTH * most_ms:  # no hiccup is longer than that
+            ms = min(ms, measure(arch))
         rate = max(ms / guess, most_ms / (GROWTH * guess))
         if ms > most_ms:
-            slow, rate = (found.network, ms), rate / MARGIN
+            slow, rate = Slow(found.network, ms), rate / MARGIN
             continue
         kept = Timed(found, predict and predict(arch), ms, _limit(most_ms, estimate, ms / guess))
         if ms >= CLOSE * most_ms:
             break
     if kept is None:
-        name, ms = (slow[0].arch.name, slow[1]) if slow else (path.base.name, float("inf"))
+        name, ms = (slow.network.arch.name, slow.ms) if slow else (path.base.name, float("inf"))
         raise BudgetError(
             f"no network was measured within {_ms(most_ms)}", remedy=f"the last of {TRIES}, {name}, took {_ms(ms)}"
         )
-    return kept
+    return kept._replace(slow=slow)
+
+
+def _proposed(path: Path, limits: Sequence[Limit], limit: Limit, kept: Timed | None, slow: Slow | None) -> Found | None:
+    """What is to be measured next: the largest within the limit by the corrected estimate, or where that is no larger
+    than what was kept already, one halfway to what was too slow.  None where there is nothing between.
+
+    Raises BudgetError where nothing fits and nothing was kept.
+    """
+    below = slow and slow.network
+    if kept is None:
+        return largest(path, (*limits, limit), below)
+    found = _largest(path, (*limits, limit), below)
+    if slow is not None and not _above(found, kept):
+        least, most = (limit.counted(one) for one in (kept.found.network, slow.network))
+        found = _largest(path, (*limits, limit._replace(most=math.sqrt(least * most))), below)
+        if not _above(found, kept):  # a step that is higher than half the way
+            found = _largest(path, (*limits, limit._replace(most=most)), below)
+    return found if _above(found, kept) else None
+
+
+def _largest(path: Path, limits: Sequence[Limit], below: Network | None) -> Found | None:
+    try:
+        return largest(path, limits, below)
+    except BudgetError:
+        return None
+
+
+def _above(found: Found | None, kept: Timed) -> bool:
+    return found is not None and found.network.phi > kept.found.network.phi
 
 
 def _limit(most_ms: float, estimate: Clock, rate: float) -> Limit:

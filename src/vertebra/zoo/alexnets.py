@@ -19,6 +19,7 @@ from vertebra.arch.primitives import Act, AdaptivePool, Dropout, Linear, LocalRe
 from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer, Published
 from vertebra.zoo.keys import KeyMap
+from vertebra.zoo.making import listed
 
 # kernel, stride, padding of each convolution; whether a response normalisation and a pool follow it
 LAYERS: tuple[tuple[int, int, int, bool, bool], ...] = (
@@ -49,6 +50,7 @@ def alexnet(
     from 63 px will do.  Each pool stands at the start of the next stage, the last one in the head.
     Raises ArchitectureError for numbers out of range and for other than five widths and groups.
     """
+    widths, groups = listed("widths", widths, "alexnet"), listed("groups", groups, "alexnet")
     if len(widths) != len(LAYERS) or len(groups) != len(LAYERS):
         raise ArchitectureError(
             f"{len(widths)} widths and {len(groups)} groups", where="alexnet", allowed=f"{len(LAYERS)} of each"
@@ -71,7 +73,7 @@ def alexnet(
 
 def _head(hidden: Sequence[int], dropout: float, classes: int) -> Node:
     children: list[tuple[str, Node]] = [("pool", _POOL), ("average", AdaptivePool(6))]
-    for number, width in enumerate(hidden, 1):
+    for number, width in enumerate(listed("hidden widths", hidden, "alexnet"), 1):
         children += [
             (f"dropout{number}", Dropout(dropout)),
             (f"fc{number}", Linear(width)),

@@ -15,7 +15,8 @@ from vertebra.arch.blocks.convnext import ConvNeXtBlock
 from vertebra.arch.combinators import seq
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Act, Conv, GlobalPool, GlobalResponseNorm, Linear, Norm
-from vertebra.arch.record import replace
+from vertebra.arch.record import brief, replace
+from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.keys import KeyMap
 from vertebra.zoo.making import stage_pairs
@@ -75,6 +76,8 @@ def convnext(
     Raises ArchitectureError for widths that are not as many as depths, and for numbers out of range.
     """
     stages = stage_pairs(depths, widths, "convnext")
+    if not isinstance(block, ConvNeXtBlock):
+        raise ArchitectureError(f"a block {brief(block)}", where="convnext", allowed="a ConvNeXtBlock")
     norm = block.norm
     entries = [seq(norm=norm, conv=Conv(width, 2, 2, padding=0, bias=True)) for width in widths[1:]]
     return Architecture(

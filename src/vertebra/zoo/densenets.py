@@ -15,7 +15,7 @@ from vertebra.arch.combinators import seq
 from vertebra.arch.primitives import Act, Conv, Norm, Pool
 from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer, Published, cifar_entry
 from vertebra.zoo.keys import KeyMap
-from vertebra.zoo.making import preact_head, sixth
+from vertebra.zoo.making import listed, preact_head, sixth
 
 
 def densenet(
@@ -68,7 +68,10 @@ def cifar_densenet(
 
 def _stages(depths: Sequence[int], growth: int, compression: float) -> tuple[Stage, ...]:
     transition = DenseTransition(compression)
-    return tuple(Stage(DenseLayer(growth), depth, transition if index else None) for index, depth in enumerate(depths))
+    return tuple(
+        Stage(DenseLayer(growth), depth, transition if index else None)
+        for index, depth in enumerate(listed("depths", depths, "densenet"))
+    )
 
 
 _LAYER = "stages.{s}.{b}"

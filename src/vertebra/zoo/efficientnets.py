@@ -15,7 +15,7 @@ from vertebra.arch.primitives import Act, Norm, Padding
 from vertebra.arch.record import replace
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.making import mean_head
-from vertebra.zoo.mobile import AUTHORS, TORCH, tensorflow_entry
+from vertebra.zoo.mobile import AUTHORS, EVENLY, TORCH, tensorflow_entry
 from vertebra.zoo.mobile_keys import TIMM, torchvision_efficientnet
 
 # expansion, kernel, stride, output channels, depth
@@ -88,15 +88,15 @@ def _entry(member: int, width: float, depth: float, resolution: int, dropout: fl
     make = _make(name, width, depth, resolution, dropout)
     torch = norm == TORCH
     note = (
-        "batch-norm settings of torchvision (eps 1e-5); the authors' are 1e-3"
+        "batch-norm epsilon 1e-5, as in torchvision; the authors' is 1e-3"
         if torch
-        else "batch-norm epsilon 1e-3, as in torchvision and the paper's code; timm's is 1e-5"
+        else "batch-norm epsilon 1e-3, as in torchvision and the authors' code; timm's is 1e-5"
     )
     return Entry(
         name,
         partial(make, norm=norm),
         Accuracy(top1, resolution, "Tan and Le 2019, table 2"),
-        note,
+        f"{note}; {EVENLY}",
         torchvision=Peer(name, _TORCHVISION_KEYS),
         timm=Peer(name, TIMM, None if torch else partial(make, norm=TORCH)),
     )

@@ -15,7 +15,7 @@ from vertebra.arch.primitives import Act, Norm, Padding
 from vertebra.zoo.efficientnets import STAGES
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.making import mean_head
-from vertebra.zoo.mobile import TORCH, scaled_between_ends, tensorflow_entry
+from vertebra.zoo.mobile import EVENLY, TORCH, scaled_between_ends, tensorflow_entry
 from vertebra.zoo.mobile_keys import TIMM
 
 
@@ -62,7 +62,7 @@ ROWS: tuple[tuple[int, float, float, float, int, float, int, float], ...] = (
 def _entry(member: int, width: float, depth: float, dropout: float, resolution: int, top1: float) -> Entry:
     name = f"efficientnet_lite{member}"
     make = partial(efficientnet_lite, width, depth, resolution=resolution, dropout=dropout, name=name)
-    note = "padded evenly, batch-norm epsilon 1e-5, as in timm; the accuracy is the authors', padded as TensorFlow pads"
+    note = f"batch-norm epsilon 1e-5, as in timm; the authors' is 1e-3; {EVENLY}"
     return Entry(name, make, Accuracy(top1, resolution, _README), note, timm=Peer(name, TIMM))
 
 

@@ -15,7 +15,7 @@ from vertebra.arch.primitives import Act, Norm
 from vertebra.arch.record import replace
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.making import chosen, mean_head
-from vertebra.zoo.mobile import TENSORFLOW, TORCH
+from vertebra.zoo.mobile import EVENLY, TENSORFLOW, TORCH
 from vertebra.zoo.mobile_keys import TIMM_FUSED_FIRST, torchvision_efficientnet
 
 Size = Literal["s", "m", "l"]
@@ -95,7 +95,7 @@ def _entry(size: Size, resolution: int, dropout: float, top1: float) -> Entry:
         name,
         make,
         Accuracy(top1, resolution, "Tan and Le 2021, table 7"),
-        "batch-norm epsilon 1e-3, as in torchvision and the authors' code; timm's is 1e-5",
+        f"batch-norm epsilon 1e-3, as in torchvision and the authors' code; timm's is 1e-5; {EVENLY}",
         torchvision=Peer(name, torchvision_efficientnet(len(STAGES[size]))),
         timm=Peer(f"efficientnetv2_{size}", TIMM_FUSED_FIRST, partial(make, norm=TORCH)),
     )

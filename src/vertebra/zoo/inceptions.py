@@ -28,11 +28,11 @@ from vertebra.arch.blocks.inception import (
 from vertebra.arch.combinators import Seq, Side, seq
 from vertebra.arch.node import Node
 from vertebra.arch.primitives import Norm, Pool, Tap
-from vertebra.arch.record import replace
+from vertebra.arch.record import brief, replace
 from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer
 from vertebra.zoo.inception_keys import GOOGLENET_KEYS, INCEPTION_V3_KEYS
-from vertebra.zoo.making import mean_head
+from vertebra.zoo.making import listed, mean_head
 
 
 class Module(NamedTuple):
@@ -79,6 +79,12 @@ def googlenet(
     tapped where the modules say so, as ``aux1`` and ``aux2``; None leaves both out.
     Raises ArchitectureError for numbers out of range.
     """
+    modules = listed("modules", modules, "googlenet")
+    for one in modules:
+        if not isinstance(one, Module):
+            raise ArchitectureError(
+                f"a module {brief(one)}", where="googlenet", allowed="Module(widths, pool, auxiliary)"
+            )
     conv = partial(ConvNormAct, norm=norm)
     head = None if auxiliary is None else replace(auxiliary, classes=classes)
     return Architecture(
@@ -112,6 +118,8 @@ def inception_v3(
     ``aux`` before the last reduction; None leaves it out.
     Raises ArchitectureError for numbers out of range, and where ``pooled`` or ``factorised`` is empty.
     """
+    pooled = listed("pooled widths", pooled, "inception_v3")
+    factorised = listed("factorised widths", factorised, "inception_v3")
     if not pooled or not factorised:
         raise ArchitectureError("no modules at a stride", where="inception_v3", allowed="at least one width in each")
     conv = partial(ConvNormAct, norm=norm)
@@ -150,7 +158,10 @@ def _entry_of(reduction: Node | None, name: str, head: Node | None) -> Node | No
     return Seq(((name, aside),)) if reduction is None else Seq(((name, aside), ("", reduction)))
 
 
-_INPUTS = "torchvision's weights were trained on inputs of mean and standard deviation 0.5, which it makes of its own"
+_INPUTS = (
+    "torchvision's weights were trained on inputs normalised with mean and standard deviation 0.5; with them its "
+    "network turns its usual inputs into such"
+)
 
 GOOGLENET = Family(
     name="googlenet",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from vertebra.arch.combinators import seq
@@ -15,8 +15,16 @@ K = TypeVar("K", bound=str)
 T = TypeVar("T")
 
 
+def listed(what: str, values: Iterable[T], where: str) -> tuple[T, ...]:
+    """The values; raises ArchitectureError for one that is no list, such as a network's number of layers."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ArchitectureError(f"the {what} are {brief(values)}", where=where, allowed="a list")
+    return tuple(values)
+
+
 def stage_pairs(depths: Sequence[int], widths: Sequence[int], where: str) -> list[tuple[int, int]]:
     """The depth and the width of each stage; raises ArchitectureError where they are not as many, or none."""
+    depths, widths = listed("depths", depths, where), listed("widths", widths, where)
     if len(widths) != len(depths) or not depths:
         raise ArchitectureError(f"{len(depths)} depths and {len(widths)} widths", where=where, allowed="as many")
     return list(zip(depths, widths, strict=True))

@@ -18,7 +18,7 @@ from vertebra.arch.primitives import Act, Norm
 from vertebra.arch.record import replace
 from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer
 from vertebra.zoo.making import chosen, mean_head
-from vertebra.zoo.mobile import TORCH
+from vertebra.zoo.mobile import EVENLY, TORCH
 from vertebra.zoo.mobile_keys import TIMM, TORCHVISION_MNASNET
 
 Kind = Literal["b1", "a1", "small"]
@@ -128,8 +128,11 @@ def _in_torchvision(name: str, timm: str | None, width: float, top1: float) -> E
     )
 
 
+_UNKNOWN = "no accuracy is published"
+
+
 def _in_timm(name: str, kind: Kind, width: float, accuracy: Accuracy | None) -> Entry:
-    note = "the network of the paper's figure 7" if kind == "a1" else "" if accuracy else "no accuracy is published"
+    note = f"the network of the paper's figure 7; {EVENLY}" if kind == "a1" else "" if accuracy else _UNKNOWN
     return Entry(name, partial(mnasnet, kind, width, name=name), accuracy, note, timm=Peer(name, TIMM))
 
 

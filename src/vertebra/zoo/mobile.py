@@ -17,6 +17,8 @@ AUTHORS = Norm(eps=1e-3, momentum=0.01)
 """Those of the authors' code for MobileNetV3 and EfficientNet, and torchvision's for some of them."""
 TENSORFLOW = Norm(eps=1e-3)
 """timm's for the weights of TensorFlow; torchvision's for EfficientNetV2."""
+EVENLY = "padded evenly, as its peers are; the authors' code pads as TensorFlow does"
+"""How most networks here differ from those whose accuracies the papers print."""
 
 
 def tensorflow_entry(name: str, make: partial[Architecture], accuracy: Accuracy, keys: KeyMap = TIMM) -> Entry:

@@ -16,6 +16,7 @@ from vertebra.arch.record import replace
 from vertebra.arch.rounding import Rounding
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
 from vertebra.zoo.making import mean_head
+from vertebra.zoo.mobile import EVENLY
 from vertebra.zoo.mobile_keys import TIMM_V1
 
 # output channels, stride, depth
@@ -50,7 +51,7 @@ def mobilenet_v1(
     return replace(base.scaled(width=width), name=name)
 
 
-_RELU6 = "ReLU6, as in timm and in the authors' code; the paper says ReLU"
+_RELU6 = f"ReLU6, as in timm and in the authors' code; the paper says ReLU; {EVENLY}"
 _TIMM = "timm, ra4_e3600_r224_in1k weights"
 _WIDTHS = "Howard et al. 2017, table 6"
 _RESOLUTIONS = "Howard et al. 2017, table 7"

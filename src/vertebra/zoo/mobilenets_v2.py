@@ -16,7 +16,7 @@ from vertebra.arch.record import replace
 from vertebra.arch.rounding import Rounding
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.making import mean_head
-from vertebra.zoo.mobile import scaled_between_ends
+from vertebra.zoo.mobile import EVENLY, scaled_between_ends
 from vertebra.zoo.mobile_keys import TIMM, TORCHVISION_MOBILENET_V2
 
 # expansion t, output channels c, repeats n, stride s
@@ -86,13 +86,15 @@ _FIRST = Entry(
     "mobilenet_v2",
     mobilenet_v2,
     Accuracy(72.0, 224, _PAPER),
+    EVENLY,
     torchvision=Peer("mobilenet_v2", TORCHVISION_MOBILENET_V2),
     timm=Peer("mobilenetv2_100", TIMM),
 )
 
 
 def _wide(name: str, width: float, top1: float, source: str) -> Entry:
-    return Entry(name, partial(mobilenet_v2, width, name=name), Accuracy(top1, 224, source), timm=Peer(name, TIMM))
+    make = partial(mobilenet_v2, width, name=name)
+    return Entry(name, make, Accuracy(top1, 224, source), EVENLY, timm=Peer(name, TIMM))
 
 
 def _deep(name: str, width: float, depth: float, top1: float) -> Entry:

@@ -22,7 +22,7 @@ from vertebra.arch.rounding import Rounding
 from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
 from vertebra.zoo.keys import KeyMap
 from vertebra.zoo.making import chosen
-from vertebra.zoo.mobile import AUTHORS, TORCH, tensorflow_entry
+from vertebra.zoo.mobile import AUTHORS, EVENLY, TORCH, tensorflow_entry
 from vertebra.zoo.mobile_keys import (
     TIMM_CONV,
     TIMM_ENDS,
@@ -174,7 +174,7 @@ def _first(kind: Literal["large", "small"], top1: float) -> Entry:
         name,
         partial(mobilenet_v3, kind, name=name),
         Accuracy(top1, 224, _PAPER),
-        "batch-norm epsilon 1e-3, as in torchvision; timm's is 1e-5",
+        f"batch-norm epsilon 1e-3, as in torchvision and the authors' code; timm's is 1e-5; {EVENLY}",
         torchvision=Peer(name, TORCHVISION_MOBILENET_V3),
         timm=Peer(f"mobilenetv3_{kind}_100", _KEYS[kind], partial(mobilenet_v3, kind, norm=TORCH, name=name)),
     )
@@ -182,7 +182,7 @@ def _first(kind: Literal["large", "small"], top1: float) -> Entry:
 
 def _narrow(name: str, kind: Literal["large", "small"], width: float, top1: float, source: str) -> Entry:
     make = partial(mobilenet_v3, kind, width, norm=TORCH, name=name)
-    note = "batch-norm epsilon 1e-5, as in timm; the authors' is 1e-3"
+    note = f"batch-norm epsilon 1e-5, as in timm; the authors' is 1e-3; {EVENLY}"
     return Entry(name, make, Accuracy(top1, 224, source), note, timm=Peer(name, _KEYS[kind]))
 
 

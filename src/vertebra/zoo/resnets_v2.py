@@ -52,13 +52,14 @@ def cifar_resnet_v2(n: int, *, classes: int = 10, resolution: int = 32, name: st
     """The pre-activation network of 9n + 2 layers for small images; any n from 1.  Raises ArchitectureError for numbers
     out of range.
     """
+    stages = tuple(
+        Stage(PreactBottleneck(width, 2 if index else 1, strided="reduce"), n)
+        for index, width in enumerate(CIFAR_WIDTHS)
+    )
     return Architecture(
         name=name or f"cifar_resnetv2_{9 * n + 2}",
         stem=seq(conv=Conv(16, 3)),
-        stages=tuple(
-            Stage(PreactBottleneck(width, 2 if index else 1, strided="reduce"), n)
-            for index, width in enumerate(CIFAR_WIDTHS)
-        ),
+        stages=stages,
         head=preact_head(classes),
         resolution=resolution,
         rounding=Rounding(divisor=4),

@@ -1,7 +1,9 @@
 """SE-ResNet and SE-ResNeXt (Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018, arXiv:1709.01507).
 
-The networks are timm's: the two layers of a gate are 1x1 convolutions with bias, and the squeezed width is a multiple
-of eight.  The paper's are fully connected layers without bias, C / 16 wide: ``attention=SqueezeExcite()``.
+The networks are timm's: the two layers of a gate are 1x1 convolutions with bias, as in those that the authors released
+(github.com/hujie-frank/SENet), and the squeezed width is a multiple of eight.  In the paper's equation 3 they are fully
+connected layers without bias, C / 16 wide: ``attention=SqueezeExcite()``.  The stride of a bottleneck is on its 3x3
+convolution; the authors' SE-ResNets have it on the first 1x1, their SE-ResNeXts here.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from functools import partial
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.blocks.squeeze import SqueezeExcite
-from vertebra.zoo.entry import Accuracy, Entry, Family, Peer
+from vertebra.zoo.entry import Accuracy, Entry, Family, Peer, Published
 from vertebra.zoo.resnet_keys import RESNET
 from vertebra.zoo.resnets import Kind, resnet
 
@@ -64,7 +66,9 @@ ROWS: tuple[tuple[str, Kind, tuple[int, int, int, int], int, int, float | None, 
     ("seresnext101_64x4d", "bottleneck", (3, 4, 23, 3), 64, 4, 80.884, "timm gluon_in1k weights"),
 )
 
-_GATES = "gates as timm's, 1x1 convolutions with bias; the paper's have no bias"
+_GATES = "gates with bias, as in timm and in the networks that the authors released; the paper's equation 3 has none"
+_SIZE = Published("Hu et al. 2018, table 10 (arXiv v4): a reduction by 16", params=28.1e6, digits=3)
+_STRIDE = "stride on the 3x3 convolution; the authors' is on the first 1x1"
 
 
 def _entry(
@@ -76,12 +80,15 @@ def _entry(
     top1: float | None,
     source: str,
 ) -> Entry:
+    strided = block == "bottleneck" and groups == 1
+    notes = (*([source] if top1 is None else []), _GATES, *([_STRIDE] if strided else []))
     return Entry(
         name,
         partial(seresnet, depths, block, groups=groups, base_width=base_width, name=name),
         None if top1 is None else Accuracy(top1, 224, source),
-        f"{_GATES}; {source}" if top1 is None else _GATES,
+        "; ".join(notes),
         timm=Peer(name, RESNET),
+        published=_SIZE if name == "seresnet50" else None,
     )
 
 

@@ -19,7 +19,7 @@ from vertebra.arch.primitives import Act, AdaptivePool, Conv, Dropout, GlobalPoo
 from vertebra.errors import ArchitectureError
 from vertebra.zoo.entry import TORCHVISION_V1, Accuracy, Entry, Family, Peer, Published
 from vertebra.zoo.keys import KeyMap
-from vertebra.zoo.making import chosen, stage_pairs
+from vertebra.zoo.making import chosen, listed, stage_pairs
 
 WIDTHS = (64, 128, 256, 512, 512)
 WINDOW = 7
@@ -52,6 +52,7 @@ def vgg(
     """
     stages = stage_pairs(depths, widths, "vgg")
     head = chosen("classifier", classifier, HEADS, "vgg")
+    hidden = listed("hidden widths", hidden, "vgg")
     if not hidden:
         raise ArchitectureError("no hidden widths", where="vgg", allowed="at least one")
     return Architecture(
@@ -132,7 +133,7 @@ FAMILY = Family(
     predecessor="alexnet",
     difference=(
         "Windows of 11x11 and 5x5 become stacks of 3x3, pools no longer overlap, response normalisation goes, and "
-        "depth doubles or more."
+        "eight layers become eleven to nineteen."
     ),
     entries=tuple(
         _entry(layers, depths, millions, norm, top1)

@@ -123,6 +123,6 @@ CIFAR_FAMILY = Family(
     paper=_PAPER,
     idea="Sixteen wide layers beat a thousand thin ones: width, not depth alone, makes residual networks strong.",
     predecessor="cifar_resnet_v2",
-    difference="Pairs of 3x3 convolutions again, up to ten times as wide in a fraction of the layers.",
+    difference="Pairs of 3x3 convolutions again, up to twelve times as wide in a fraction of the layers.",
     entries=tuple(_cifar_entry(*row) for row in CIFAR_ROWS),
 )

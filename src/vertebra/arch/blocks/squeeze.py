@@ -14,16 +14,17 @@ from vertebra.arch.rounding import round_channels
 
 
 class SqueezeExcite(Block, frozen=True):
-    """Each channel times a gate that sees the whole map (Hu et al. 2018, figure 2 and table 9).
+    """Each channel times a gate that sees the whole map (Hu et al. 2018, figure 1 and equation 3).
 
     ::
 
         x --+--------------------------------------------> * -> C
             +-> pool -> reduce C/r -> act -> expand C -> gate
 
-    ``layer="linear"`` is the paper's, two fully connected layers without bias; ``"conv"`` is MobileNetV3's and
-    EfficientNet's, 1x1 convolutions with bias.  ``squeeze`` states the narrow width; else it is ``max(1, int(C /
-    reduction))``, or with a ``divisor`` above 1 ``round_channels(C / reduction, divisor, guard)``.
+    ``layer="linear"`` is the paper's equation, two fully connected layers without bias; ``"conv"`` is MobileNetV3's and
+    EfficientNet's, and that of the authors' released networks: 1x1 convolutions with bias.  ``squeeze`` states the
+    narrow width; else it is ``max(1, int(C / reduction))``, or with a ``divisor`` above 1 ``round_channels(C /
+    reduction, divisor, guard)``.
     """
 
     reduction: Ratio = 16
