@@ -11,8 +11,8 @@ import pytest
 
 from tests.latency.small import small
 from vertebra.arch.primitives import Conv
-from vertebra.engines import operations
-from vertebra.engines.operations import HALF, operation_times, times_of_trace
+from vertebra.engines import openvino, operations
+from vertebra.engines.operations import HALF, CountedOpenVino, operation_times, times_of_trace
 from vertebra.errors import EngineError
 from vertebra.latency.engines import INPUT, body, noise
 
@@ -70,9 +70,6 @@ class Counting:
     def __init__(self, first: int, later: int) -> None:
         self.first, self.later, self.runs = first, later, 0
 
-    def infer(self, feed: object) -> None:
-        self.runs += 1
-
     @property
     def profiling_info(self) -> list[SimpleNamespace]:
         mean = timedelta(microseconds=(self.first + self.later * (self.runs - 1)) // self.runs)
@@ -86,10 +83,24 @@ class Counting:
 def test_means_without_the_first_runs() -> None:
     """A first run of 5 ms, 50 later ones of 40 us: near 40 us is found, where the mean of all is 130."""
     request = Counting(5000, 40)
-    found = operations._openvino_means(request, {}, 50)
-    assert request.runs == operations.WARMUP + 50
+    request.runs = 5
+    before = operations._counters(request)
+    request.runs = 55
+    found = operations._later(operations._counters(request), 55, before, 5)
     assert list(found) == ["conv"]
-    assert found["conv"] == pytest.approx(40 + HALF, abs=0.6)
+    assert 1e3 * found["conv"] == pytest.approx(40 + HALF, abs=0.6)
+
+
+def test_what_is_counted_is_what_openvino_computes() -> None:
+    """The same output, and the operations of ``operation_times``, whenever counting begins."""
+    model, feed = body(ARCH, resolution=200), {INPUT: noise(ARCH, resolution=200)}
+    counted = CountedOpenVino(model, 1)
+    first = np.array(counted.run(feed))
+    plain = openvino.compiled(model, 1).create_infer_request().infer(feed)[0]
+    np.testing.assert_allclose(first, plain, rtol=1e-4, atol=1e-5)
+    counted.begin()
+    counted.run(feed)
+    assert list(counted.times()) == list(times("openvino"))
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])

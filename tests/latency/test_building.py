@@ -13,8 +13,8 @@ import pytest
 
 from tests.latency.made_up import made_up_profile
 from tests.latency.small import small
-from vertebra.arch.architecture import Architecture
 from vertebra.engines.device import describe
+from vertebra.engines.operations import TIMERS
 from vertebra.errors import (
     ArchitectureError,
     EngineError,
@@ -23,7 +23,7 @@ from vertebra.errors import (
     UnknownNameError,
     UsageError,
 )
-from vertebra.latency import building
+from vertebra.latency import building, noting
 from vertebra.latency.building import CALIBRATING, FAILURES, GROUP, INTERVAL, NEIGHBOURS, Timed, build, learned, timings
 from vertebra.latency.estimator import Estimator
 from vertebra.latency.learning import FEWEST
@@ -215,8 +215,9 @@ def test_without_torch_nothing_is_timed(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of two, one turn of a call or two for each."""
-    for name, value in {"WARM": 0.0, "WINDOW": 0.0, "RUNS": 1, "GROUP": 2, "ROUNDS": 1}.items():
+    for name, value in {"WARM": 0.0, "WINDOW": 0.0, "GROUP": 2, "ROUNDS": 1}.items():
         monkeypatch.setattr(building, name, value)
+    monkeypatch.setattr(noting, "RUNS", 1)
     monkeypatch.setattr(building, "reference_network", lambda: small("reference"))
 
 
@@ -224,8 +225,10 @@ def sample(name: str, whole: bool = False) -> Sample:
     return Sample(small(name), "own", whole)
 
 
-def test_networks_are_really_timed(quick: None) -> None:
-    shallow, whole = islice(timings(SETTING, cycle([sample("shallow"), sample("whole", True)])), 2)
+@pytest.mark.parametrize("engine", TIMERS)
+def test_networks_are_really_timed(quick: None, engine: str) -> None:
+    setting = Setting(engine=engine, threads=1)
+    shallow, whole = islice(timings(setting, cycle([sample("shallow"), sample("whole", True)])), 2)
     assert [unit for unit, _ in shallow.noted] == [one.unit for one in placed(small())]
     assert sum(ms for _, ms in shallow.noted) > 0 and shallow.ms > 0 and shallow.reference_ms > 0
     assert whole.noted == () and whole.sample == sample("whole", True)
@@ -249,21 +252,21 @@ def test_the_quickest_of_rounds_that_lie_apart(quick: None, monkeypatch: pytest.
 def test_what_cannot_be_run_is_passed_over(
     quick: None, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    real, tried = building.runner, []
+    real, tried = building.ready, []
 
-    def runner(arch: Architecture, setting: Setting) -> Any:
-        tried.append(arch.name)
-        if arch.name == "bad":
+    def ready(one: Sample, setting: Setting) -> Any:
+        tried.append(one.arch.name)
+        if one.arch.name == "bad":
             raise error("not this one")
-        return real(arch, setting)
+        return real(one, setting)
 
-    monkeypatch.setattr(building, "runner", runner)
+    monkeypatch.setattr(building, "ready", ready)
     found = islice(timings(SETTING, cycle([sample("bad"), sample("good")])), 4)
     assert [one.sample.arch.name for one in found] == ["good"] * 4
     tried.clear()
     with pytest.raises(error, match="not this one"):
         next(timings(SETTING, cycle([sample("bad")])))
-    assert tried == ["reference", *["bad"] * FAILURES], "after as many in a row the fault is the engine's"
+    assert tried == ["bad"] * FAILURES, "after as many in a row the fault is the engine's"
 
 
 def test_a_turn_is_a_median_and_its_first_call_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,11 @@ from vertebra.arch.architecture import Architecture
 from vertebra.arch.record import brief
 from vertebra.data.threads import Progress
 from vertebra.engines.device import describe
-from vertebra.engines.operations import TIMERS, operation_times
 from vertebra.engines.timing import Call
 from vertebra.errors import ArchitectureError, EngineError, UnknownNameError, UsageError
-from vertebra.latency.engines import INPUT, body, noise, runner, session, torch_module, version
+from vertebra.latency.engines import runner, session, torch_module, version
 from vertebra.latency.learning import FEWEST, learn
-from vertebra.latency.matching import unit_times
+from vertebra.latency.noting import Ready, UnitTimes, ready
 from vertebra.latency.profile import Profile, TimedNetwork, TimedUnit
 from vertebra.latency.sampling import Sample, samples
 from vertebra.latency.setting import Setting
@@ -41,9 +40,6 @@ What disturbs a machine comes in bursts and only ever slows it down: of rounds t
 WARM, WINDOW = 0.015, 0.01
 """Seconds of calls before the rounds, and of each turn."""
 
-RUNS = 10
-"""Of a network whose operations are noted."""
-
 NEIGHBOURS = 2
 """Groups before and after whose reference times are looked at for the machine's speed."""
 
@@ -62,7 +58,7 @@ class Timed(NamedTuple):
     sample: Sample
     ms: float
     reference_ms: float
-    noted: tuple[tuple[Unit, float], ...]
+    noted: UnitTimes
 
     @property
     def surplus_ms(self) -> float:
@@ -134,33 +130,24 @@ def reference_network() -> Architecture:
 
 
 def _group(setting: Setting, drawn: Iterator[Sample], reference: Call) -> Iterator[Timed]:
-    ready: list[tuple[Sample, Call, tuple[tuple[Unit, float], ...]]] = []
+    group: list[Ready] = []
     failed = 0
-    while len(ready) < GROUP:
+    while len(group) < GROUP:
         sample = next(drawn)
         try:
-            call = runner(sample.arch, setting).run
-            _warmed(call)
-            ready.append((sample, call, _noted(sample, setting)))
+            one = ready(sample, setting)
+            _warmed(one.run)
+            one.warm()
+            group.append(one)
         except (EngineError, ArchitectureError):  # it lacks an operation, or ONNX a rule for a user's own kind
             failed += 1
             if failed == FAILURES:
                 raise
-    calls = [reference, *(call for _, call, _ in ready)]
+    calls = [reference, *(one.run for one in group)]
     turns = [[_window(call) for call in calls] for _ in range(ROUNDS)]
     beside, *times = (min(of_call) for of_call in zip(*turns, strict=True))
-    for (sample, _, noted), ms in zip(ready, times, strict=True):
-        yield Timed(sample, ms, beside, noted)
-
-
-def _noted(sample: Sample, setting: Setting) -> tuple[tuple[Unit, float], ...]:
-    """The milliseconds of a shallow network's units, where the engine tells those of its operations."""
-    if sample.whole or setting.engine not in TIMERS:
-        return ()
-    model = body(sample.arch, batch=setting.batch)
-    feed = {INPUT: noise(sample.arch, setting.batch)}
-    times = operation_times(model, setting.engine, feed, RUNS, threads=setting.threads, rounds=1)
-    return unit_times(sample.arch, times)
+    for one, ms in zip(group, times, strict=True):
+        yield Timed(one.sample, ms, beside, one.noted())
 
 
 def _warmed(call: Call) -> None:

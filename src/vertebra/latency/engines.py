@@ -24,6 +24,9 @@ SEED = 0
 MOST_BYTES = 2**31 - (1 << 20)
 """Of weights in one ONNX file, which protocol buffers bound by 2 GiB."""
 
+OPENVINO_TYPES = {"fp32": "f32", "bf16": "bf16"}
+"""Its names of the precisions."""
+
 INPUT = "input"
 """The name of the input of :func:`body`."""
 
@@ -112,8 +115,8 @@ class _OnnxRuntime:
 class _OpenVino:
     def __init__(self, arch: Architecture, setting: Setting, resolution: int | None) -> None:
         model = body(arch, batch=setting.batch, resolution=resolution)
-        precision = "bf16" if setting.precision == "bf16" else "f32"
-        self._request = openvino.compiled(model, setting.threads, precision=precision).create_infer_request()
+        compiled = openvino.compiled(model, setting.threads, precision=OPENVINO_TYPES[setting.precision])
+        self._request = compiled.create_infer_request()
         self._feed = [noise(arch, setting.batch, resolution)]
 
     def run(self) -> object:
