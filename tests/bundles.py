@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import safetensors.numpy
 
+from vertebra.arch.architecture import Architecture
 from vertebra.arch.encoding import to_data
 from vertebra.bundle import manifest
 from vertebra.bundle.folder import write_bundle
@@ -18,9 +19,9 @@ from vertebra.zoo import cifar_resnet
 LABELS = ("ant", "bee", "cat")
 
 
-def make_bundle(path: Path, *, force: bool = False, seed: int = 0) -> Path:
-    """A bundle of an 8-layer CIFAR ResNet for 16 px and three classes."""
-    arch = cifar_resnet(1, classes=len(LABELS), resolution=16)
+def make_bundle(path: Path, arch: Architecture | None = None, *, force: bool = False, seed: int = 0) -> Path:
+    """A bundle of an 8-layer CIFAR ResNet for 16 px and three classes, or of another network for these."""
+    arch = arch or cifar_resnet(1, classes=len(LABELS), resolution=16)
     preprocess = Preprocess(size=16, resize=16)
     weights = random_weights(arch, seed)
     models = {name: emit(arch, weights, preprocess, entry=entry).SerializeToString()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 import torch
+from torch import nn
 
 from tests.bundles import make_bundle
 from tests.fitting.digits import write
@@ -19,27 +21,38 @@ from vertebra.arch.record import replace
 from vertebra.bundle.bundle import load_bundle
 from vertebra.costs.budget import Budgets
 from vertebra.data.preprocess import Preprocess
-from vertebra.errors import Interrupted, OfflineError, UnknownNameError, UsageError, VertebraError, WeightsError
+from vertebra.errors import (
+    DownloadError,
+    Interrupted,
+    OfflineError,
+    UnknownNameError,
+    UsageError,
+    VertebraError,
+    WeightsError,
+)
 from vertebra.fitting import finding, training
 from vertebra.fitting.console import Advance, Quiet
 from vertebra.fitting.finding import entry_named, find, named, offer_for
 from vertebra.fitting.fit import SEARCH_SHARE, _chosen, _starting_from_weights, fit
-from vertebra.fitting.halving import Setting, least_epochs
-from vertebra.fitting.layout import costed, pretrained_plans
+from vertebra.fitting.halving import Setting, foreign, least_epochs
+from vertebra.fitting.layout import Plan, costed, plans, pretrained_plans
 from vertebra.fitting.looking import look
 from vertebra.fitting.measuring import Latency, Measured
 from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult
-from vertebra.fitting.pretrained import check, fingerprint, network
+from vertebra.fitting.pretrained import check, fetch, fingerprint, network
 from vertebra.fitting.repeating import repeat
 from vertebra.fitting.run_folder import Request, RunFolder, State
+from vertebra.fitting.searching import _by_promise
 from vertebra.fitting.training import train_bundle
 from vertebra.nn import build
 from vertebra.train.recipe import Recipe
 from vertebra.weights import catalogue
+from vertebra.weights.load import load
 from vertebra.weights.save import save
+from vertebra.weights.variants import as_given
 from vertebra.zoo import architecture, cifar_resnet
-from vertebra.zoo.registry import variant
+from vertebra.zoo.registry import entry, families, variant
 
 EPOCHS = 3
 OWN = Preprocess(size=16, resize=16, interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
@@ -173,8 +186,8 @@ def test_with_a_network_the_smallest_of_each_family_are_offered(monkeypatch, tmp
     monkeypatch.setattr(finding, "reachable", lambda url: True)
     seen = look(str(few), seed=0, skip_bad=False, watcher=Quiet())
     found = find(("auto",), seen, print)
-    families = [one.family for one in found]
-    assert "resnet18" in {one.name for one in found} and max(map(families.count, families)) <= finding.MOST_A_FAMILY
+    of = [one.family for one in found]
+    assert "resnet18" in {one.name for one in found} and max(map(of.count, of)) <= finding.MOST_A_FAMILY
     assert all(one.bytes <= finding.MOST_BYTES and not one.at_hand and one.licence for one in found)
 
 
@@ -373,6 +386,87 @@ def test_training_is_of_the_sources_own_variant(few: Path, tmp_path: Path, monke
     assert (planned[0].arch, planned[0].arch.channels) == (expected, 3)
 
 
+THEIRS = variant("mobilenet_v3_small", "timm")
+"""Its norms have another epsilon than torchvision's, which is ours by default; no tensor shows it."""
+
+
+def named_by_timm(net: nn.Module) -> dict[str, torch.Tensor]:
+    names = entry("mobilenet_v3_small")[1].timm.keys.theirs(net.arch)
+    return {names[ours]: tensor.clone() for ours, tensor in net.state_dict().items()}
+
+
+@pytest.mark.parametrize("kind", ["pth", "safetensors", "module", "one channel"])
+@torch.no_grad()
+def test_a_plain_file_is_of_the_project_whose_names_it_has(kind: str, tmp_path: Path) -> None:
+    channels = 1 if kind == "one channel" else 3
+    net = build(THEIRS.with_classes(5).with_channels(channels), seed=3).eval()
+    state = named_by_timm(net)
+    path = tmp_path / ("mobilenet_v3_small." + ("safetensors" if kind == "safetensors" else "pth"))
+    if kind == "safetensors":
+        save(state, path)
+    else:
+        torch.save({f"module.{name}": value for name, value in state.items()} if kind == "module" else state, path)
+    (found,) = find((str(path),), None, print)
+    assert found.arch == net.arch == offer_for(architecture("mobilenet_v3_small"), str(path)).arch
+    assert found.preprocess.channels == channels
+    picture = torch.rand(2, channels, 64, 64, generator=torch.Generator().manual_seed(0))
+    (plan, *_) = pretrained_plans((found,), classes=5, side=64)
+    tuned = network(plan.arch, found, seed=1).eval()
+    tuned.fc.load_state_dict(net.fc.state_dict())
+    expected = build(plan.arch).eval()
+    expected.load_state_dict(net.state_dict())
+    assert plan.arch.hash == net.arch.with_reduction(plan.arch.reduction).hash
+    assert torch.equal(tuned(picture), expected(picture))
+
+
+def test_what_says_its_variant_is_of_that_variant(tmp_path: Path) -> None:
+    """A saved file's header and a bundle's architecture, though the name alone was asked for."""
+    small = THEIRS.with_classes(3).with_resolution(16)
+    save(build(small, seed=3), tmp_path / "net.safetensors")
+    plain = architecture("mobilenet_v3_small")
+    assert offer_for(plain, str(tmp_path / "net.safetensors")).arch.hash == small.hash
+    own = load(plain, tmp_path / "net.safetensors", classes=3)
+    assert own.arch.hash == small.hash and own.arch.resolution == plain.resolution
+    for given in (small, small.with_reduction(8)):
+        place = make_bundle(tmp_path / f"bundle{given.reduction}", given)
+        assert offer_for(plain, str(place)).arch.hash == small.hash
+    alexnet = architecture("alexnet")
+    assert as_given(alexnet, alexnet.with_activation("silu").with_resolution(16)) == alexnet  # too small to be measured
+    swapped = plain.with_activation("silu")  # a network of one's own is taken as it is
+    assert offer_for(swapped, str(place)).arch == swapped.with_classes(3)
+
+
+def test_a_broken_file_for_one_architecture_is_told_at_once(tmp_path: Path) -> None:
+    save({"a": torch.ones(1)}, tmp_path / "resnet18.safetensors")
+    with pytest.raises(WeightsError, match=r"resnet18\.safetensors: its names are unknown"):
+        offer_for(architecture("resnet18"), str(tmp_path / "resnet18.safetensors"))
+
+
+def test_what_cannot_be_used_is_left_out_and_what_is_beside_it_is_taken(bundle: Path, tmp_path: Path) -> None:
+    save({"a": torch.ones(1)}, tmp_path / "resnet18.safetensors")
+    broken = build(architecture("cifar_resnet20"), seed=3)
+    with torch.no_grad():
+        broken.fc.bias[0] = float("nan")
+    save(broken, tmp_path / "cifar_resnet20.safetensors")
+    said = Said()
+    (found,) = find((str(tmp_path), str(bundle)), None, said.say)
+    assert found.name == "cifar_resnet8" and len(said.lines) == 2
+    assert said.lines[0].startswith("cifar_resnet20 is left out: ") and said.lines[0].endswith("infinity in fc.bias")
+    assert said.lines[1].startswith("resnet18 is left out: ") and "its names are unknown" in said.lines[1]
+    with pytest.raises(WeightsError, match=r"infinity in fc\.bias"):
+        find((str(tmp_path),), None, said.say)
+
+
+@pytest.mark.parametrize(
+    "source", ["/nowhere/resnet18.pth", "file:/nowhere/resnet18", "folder:/nowhere", "x.safetensors"]
+)
+def test_a_path_that_leads_nowhere_is_no_unknown_source(source: str) -> None:
+    with pytest.raises(WeightsError, match="cannot be read: No such file or directory"):
+        find((source,), None, print)
+    with pytest.raises(WeightsError, match="cannot be read: No such file or directory"):
+        offer_for(architecture("resnet18"), source)
+
+
 def test_a_job_is_the_same_one_after_its_download(monkeypatch, tmp_path: Path) -> None:
     arch, tag = architecture("resnet18"), "torchvision:IMAGENET1K_V1"
     monkeypatch.setenv("VERTEBRA_HOME", str(tmp_path / "cache"))
@@ -394,6 +488,8 @@ def test_an_unwritable_cache_is_a_fault_of_the_weights(monkeypatch, tmp_path: Pa
     arch = architecture("resnet18")
     with pytest.raises(WeightsError, match=r"file/weights/torchvision: cannot be written: .*VERTEBRA_HOME"):
         network(arch.with_classes(5), offer_for(arch, "torchvision:IMAGENET1K_V1"), seed=0)
+    with pytest.raises(WeightsError, match=r"file/weights/torchvision: cannot be written: .*VERTEBRA_HOME"):
+        fetch(offer_for(arch, "torchvision:IMAGENET1K_V1"), 5.0)
 
 
 def test_what_was_changed_and_matched_is_said(tmp_path: Path) -> None:
@@ -438,7 +534,7 @@ def job_that_tries(contender, watcher: Said, sources: tuple[str, ...] = ("auto",
 
 
 @pytest.mark.parametrize("sources", [("auto",), (TAG, "file:a.safetensors")])
-def test_after_a_failed_download_no_other_is_tried(sources: tuple[str, ...]) -> None:
+def test_after_a_failed_download_no_other_is_tried(sources: tuple[str, ...], monkeypatch) -> None:
     """Unasked weights that cannot be fetched are passed over; weights that were named are an error."""
     here = offer(cifar_resnet(1), Path("a.safetensors"))
     measured = measured_of([*offers_of_one_tag(at_hand=False), here])
@@ -448,6 +544,11 @@ def test_after_a_failed_download_no_other_is_tried(sources: tuple[str, ...]) -> 
         tried.append(one.plan.offer.name)
         raise OfflineError("nobody answers")
 
+    def fetch(offer: Offer, within: float) -> None:
+        tried.append(offer.name)
+        raise OfflineError("nobody answers")
+
+    monkeypatch.setattr(sys.modules["vertebra.fitting.fit"], "fetch", fetch)
     said = Said()
     job = job_that_tries(contender, said, sources)
     if sources == ("auto",):
@@ -457,6 +558,90 @@ def test_after_a_failed_download_no_other_is_tried(sources: tuple[str, ...]) -> 
             _starting_from_weights(job, measured, SETTING, most=2)
     assert tried == ["net0", "cifar_resnet8"]
     assert said.lines == [f"{name} is left out: nobody answers" for name in tried]
+
+
+def test_families_with_weights_and_without_are_measured_in_turn(tmp_path: Path) -> None:
+    """A short job must not end with nothing but candidates whose weights may be out of reach."""
+    scratch = plans(families(), classes=5, side=64)
+    begun = [
+        msgspec.structs.replace(plan, offer=offer(plan.arch, tmp_path)) for plan in scratch if plan.family[0] < "e"
+    ]
+    groups = _by_promise([*scratch, *begun], 64)
+    kinds = [members[0].offer is None for members in groups]
+    number = len({plan.family for plan in begun})
+    assert kinds[: 2 * number] == [False, True] * number and all(kinds[2 * number :])
+    assert len(groups) == number + len({plan.family for plan in scratch})
+    for kind in (True, False):
+        order = [foreign(members[0], 64) for members in groups if (members[0].offer is None) == kind]
+        assert order == sorted(order)
+
+
+@pytest.mark.parametrize("offers", [0, 1])
+def test_the_time_for_measuring_is_not_over_before_something_needs_no_weights(
+    offers: int, monkeypatch, tmp_path
+) -> None:
+    """However long it took: what fits so far may turn out to be out of reach."""
+    module = sys.modules["vertebra.fitting.searching"]
+    groups = [[plan] for plan in plans(families(), classes=5, side=64)[:12]]
+    tried: list[Measured] = []
+
+    def one_of(members: list[Plan], *args: object, **options: object) -> None:
+        plan = members[0]
+        begun = len(tried) < 8 * offers
+        plan = msgspec.structs.replace(plan, offer=offer(plan.arch, tmp_path) if begun else None)
+        tried.append(Measured(plan=plan, latency=Latency(network_ms=1, preprocess_ms=1), bytes=1, over=None))
+
+    monkeypatch.setattr(module, "search_family", one_of)
+    said, watch = Said(), SimpleNamespace(elapsed=0.0, spent={})
+    folder = SimpleNamespace(note=lambda **changes: setattr(watch, "elapsed", 1e6))
+    job = SimpleNamespace(watch=watch, watcher=said, folder=folder, look=SimpleNamespace(side=64))
+    module._search(job, groups, None, SimpleNamespace(), None, 1.0, tried)
+    assert len(tried) == (9 if offers else module.LEAST_FAMILIES)
+    assert said.lines == [f"no time to measure {12 - len(tried)} of the 12 families"]
+
+
+def test_where_nothing_else_fits_weights_that_cannot_be_had_are_the_error(monkeypatch) -> None:
+    """Not a job without candidates."""
+
+    def fetch(offer: Offer, within: float) -> None:
+        raise OfflineError("nobody answers")
+
+    monkeypatch.setattr(sys.modules["vertebra.fitting.fit"], "fetch", fetch)
+    candidates = measured_of(offers_of_one_tag(at_hand=False))
+    scratch = msgspec.structs.replace(
+        candidates[0], plan=msgspec.structs.replace(candidates[0].plan, name="new", offer=None), over="too slow"
+    )
+    folder = SimpleNamespace(request=SimpleNamespace(weights=("auto",), minutes=0.1), state=State())
+    parts = {"train": range(100), "val": range(10), "test": range(10)}
+    job = SimpleNamespace(folder=folder, watch=SimpleNamespace(elapsed=5.0, spent={}), watcher=Said(),
+                          look=SimpleNamespace(dataset=SimpleNamespace(parts=parts), side=32))  # fmt: skip
+    with pytest.raises(OfflineError, match="nobody answers"):
+        _chosen(job, [*candidates, scratch])
+
+
+def test_what_nobody_asked_for_is_fetched_in_a_part_of_the_time(monkeypatch) -> None:
+    """600 s for training, so 150 for all downloads; what was named may take as long as it takes."""
+    given: list[float] = []
+    clock = SimpleNamespace(now=1000.0)
+
+    def fetch(offer: Offer, within: float) -> None:
+        given.append(within)
+        clock.now += 100.0
+        if len(given) == 2:
+            raise DownloadError("was not here within 50 s")
+
+    module = sys.modules["vertebra.fitting.fit"]
+    monkeypatch.setattr(module, "fetch", fetch)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    setting = msgspec.structs.replace(SETTING, seconds=600.0)
+    measured, said = measured_of(offers_of_one_tag(at_hand=False)), Said()
+    job = job_that_tries(lambda one: one.plan.offer.name, said)
+    made = _starting_from_weights(job, measured, setting, most=3)
+    assert given == [150.0, 50.0] and list(made.values()) == ["net0"]
+    assert said.lines == ["net1 is left out: was not here within 50 s"]
+    given.clear()
+    job = job_that_tries(lambda one: one.plan.offer.name, said, (TAG,))
+    assert len(_starting_from_weights(job, measured, setting, most=3)) == 3 and not given
 
 
 def test_a_damaged_file_rules_out_its_own_network_alone() -> None:
@@ -474,7 +659,7 @@ def test_a_damaged_file_rules_out_its_own_network_alone() -> None:
     assert tried == ["net0", "net1", "net2"] and list(made.values()) == ["net1", "net2"]
 
 
-def test_the_rounds_share_what_time_fetching_has_left() -> None:
+def test_the_rounds_share_what_time_fetching_has_left(monkeypatch) -> None:
     """600 s, of which a download takes 400."""
     clock = SimpleNamespace(elapsed=0.0, spent={})
     candidates = measured_of(offers_of_one_tag(at_hand=False))
@@ -485,9 +670,10 @@ def test_the_rounds_share_what_time_fetching_has_left() -> None:
     def note(**changes: object) -> None:
         folder.state = msgspec.structs.replace(folder.state, **changes)
 
+    def fetch(offer: Offer, within: float) -> None:
+        clock.elapsed = 400.0
+
     def contender(one: Measured) -> SimpleNamespace:
-        if one.plan.offer is not None and not clock.elapsed:
-            clock.elapsed = 400.0
         return SimpleNamespace(plan=one.plan, rounds=[], fault=None)
 
     given: list[float] = []
@@ -497,6 +683,7 @@ def test_the_rounds_share_what_time_fetching_has_left() -> None:
         one.rounds.append(SimpleNamespace(points=[SimpleNamespace(val_accuracy=0.5, val_loss=1.0)]))
 
     folder.note = note
+    monkeypatch.setattr(sys.modules["vertebra.fitting.fit"], "fetch", fetch)
     parts = {"train": range(100), "val": range(10), "test": range(10)}
     job = SimpleNamespace(contender=contender, cycle=cycle, folder=folder, watch=clock, watcher=Said(),
                           look=SimpleNamespace(dataset=SimpleNamespace(parts=parts), side=32),

@@ -44,6 +44,29 @@ def random_names(state: State) -> State:
     return {f"{draw.getrandbits(64):x}.{name.rpartition('.')[2]}": tensor for name, tensor in state.items()}
 
 
+def enumerated(state: State) -> State:
+    """Modules numbered through as they lie in the file, with the endings of their tensors."""
+    modules: dict[str, int] = {}
+    found: State = {}
+    for name, tensor in state.items():
+        path, _, ending = name.rpartition(".")
+        found[f"m{modules.setdefault(path, len(modules))}.{ending}"] = tensor
+    return found
+
+
+def enumerated_by_kind(state: State) -> State:
+    """The same with numbers of their own for convolutions, matrices and the rest, as Keras has them."""
+    modules: dict[str, str] = {}
+    found: State = {}
+    for name, tensor in state.items():
+        path, _, ending = name.rpartition(".")
+        if path not in modules:
+            kind = {4: "conv", 2: "dense"}.get(tensor.ndim, "norm")
+            modules[path] = f"{kind}_{sum(one.startswith(kind) for one in modules.values())}"
+        found[f"{modules[path]}.{ending}"] = tensor
+    return found
+
+
 SCRAMBLED = {
     "words": foreign_words,
     "words and endings": lambda state: foreign_words(state, endings=False),

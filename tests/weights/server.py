@@ -18,8 +18,9 @@ class Server(ThreadingHTTPServer):
     """``files``: path to content.  ``faults``: what happens to the next requests for content, one after the other:
 
     ``("cut", n)`` n bytes and the connection breaks; ``("stall", n)`` n bytes and nothing more; ``("status", code)``;
-    ``("whole", None)`` the range is ignored, ``("broken", n)`` that and a cut after n bytes.  ``renamed``: repositories
-    by their old names.  ``log`` has (method, path, range, authorisation) of each request.
+    ``("whole", None)`` the range is ignored, ``("broken", n)`` that and a cut after n bytes; ``("slow", n)`` n bytes
+    every 20 ms.  ``renamed``: repositories by their old names.  ``log`` has (method, path, range, authorisation) of
+    each request.
     """
 
     daemon_threads = True
@@ -142,7 +143,11 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
-        self.wfile.write(content[start : start + value] if kind in CUT else content[start:])
+        step = value if kind == "slow" else len(content)
+        end = start + value if kind in CUT else len(content)
+        for place in range(start, end, step):
+            self.wfile.write(content[place : min(place + step, end)])
+            self.server.closing.wait(0.02 if kind == "slow" else 0)
         self.wfile.flush()
         if kind == "stall":
             self.server.closing.wait(5)

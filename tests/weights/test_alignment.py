@@ -8,7 +8,16 @@ import torch
 from tests.nn.helpers import tiny
 from tests.parity import names_of, ours
 from tests.selection import PEERS, QUICK_PEERS, marked
-from tests.weights.foreign import SCRAMBLED, anonymous, foreign_words, reordered, state_of, without_one
+from tests.weights.foreign import (
+    SCRAMBLED,
+    anonymous,
+    enumerated,
+    enumerated_by_kind,
+    foreign_words,
+    reordered,
+    state_of,
+    without_one,
+)
 from vertebra.errors import AmbiguousWeightsError, WeightsError
 from vertebra.nn import build
 from vertebra.weights.checkpoint import Checkpoint
@@ -63,6 +72,35 @@ def test_structure_is_enough_for_most(name):
     assert outcome(name, reordered(strange), original, expected) == "right"
 
 
+@pytest.mark.parametrize("pair", marked(PEERS, QUICK_PEERS))
+def test_never_wrong_by_numbers(pair):
+    """Numbered through in the order of definition, which is not always that of execution."""
+    name, source = pair
+    state, expected = state_of(name, source), names_of(ours(name, source), name, source)
+    for numbered in (enumerated, enumerated_by_kind):
+        strange = numbered(state)
+        original = dict(zip(strange, state, strict=True))
+        outcome(name, strange, original, expected)
+        outcome(name, reordered(strange), original, expected)
+        assert outcome(name, without_one(strange)[0], original, expected) != "right"
+
+
+def test_numbers_in_the_order_of_the_file_are_seen_through():
+    """timm's ResNet v2 defines its shortcuts first; whoever numbers its modules through has them in that order."""
+    name = "resnetv2_50"
+    with pytest.raises(AmbiguousWeightsError, match="fit in two ways"):
+        match(architecture(name), enumerated(state_of(name, "timm")))
+
+
+@pytest.mark.parametrize("numbered", [enumerated, enumerated_by_kind])
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "mobilenet_v2"])
+def test_numbers_in_the_order_of_execution_are_believed(name, numbered):
+    state = state_of(name, "torchvision")
+    strange = numbered(state)
+    expected = names_of(ours(name, "torchvision"), name, "torchvision")
+    assert outcome(name, strange, dict(zip(strange, state, strict=True)), expected) == "right"
+
+
 def test_two_candidates_are_shown():
     """ResNet-50's first block: a shortcut and a last convolution of one shape, and no name that tells them apart."""
     strange = foreign_words(state_of("resnet50", "torchvision"))
@@ -101,6 +139,13 @@ def test_values_and_classes_of_an_unknown_file():
     for (name, tensor), other in zip(state.items(), strange.values(), strict=True):
         assert torch.equal(found.tensors[name], tensor)
         assert name.endswith("num_batches_tracked") or found.tensors[name] is other
+
+
+def test_whole_numbers_are_no_weights():
+    """A network that was quantised has tensors of the same shapes."""
+    state = {name: tensor.to(torch.int8) for name, tensor in build(tiny()).state_dict().items()}
+    with pytest.raises(WeightsError, match=r"no floating-point numbers: .* is torch.int8"):
+        match(tiny(), foreign_words(state))
 
 
 def test_the_report_reads():

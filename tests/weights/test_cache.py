@@ -10,10 +10,11 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from vertebra.errors import OutputError
+from vertebra.errors import DownloadError, OutputError
 from vertebra.weights import cache as module
 from vertebra.weights.cache import locked, verified
 from vertebra.weights.progress import waiting
+from vertebra.weights.transport import limited
 
 CONTENT = b"some weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -67,6 +68,14 @@ class TestLocked:
             assert said == [f"x: waiting for process {os.getpid()}, which downloads it"]
         with locked(cache / "x"):
             assert len(said) == 1
+
+    def test_what_is_worth_some_time_alone_is_not_waited_for_longer(self, cache):
+        with locked(cache / "x"):
+            with pytest.raises(DownloadError) as caught, locked(cache / "x", limited(0.2)):
+                pass
+            assert str(caught.value) == f"{cache / 'x'}: was not here within 0 s: another process downloads it"
+        with locked(cache / "x", limited(0.2)):
+            pass
 
     def test_a_disk_without_locks(self, cache, monkeypatch):
         def flock(file: object, kind: int) -> None:

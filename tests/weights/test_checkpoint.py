@@ -133,6 +133,14 @@ class TestCodeIsNotRun:
         """torch.save(net): its classes would have to be imported and run."""
         assert "Linear" in fault(saved(tmp_path / "w.pth", nn.Linear(2, 2)))
 
+    def test_torchscript(self, tmp_path):
+        """An archive of code beside the tensors, written as torch.jit writes it."""
+        path = tmp_path / "w.pt"
+        buffer = torch._C.PyTorchFileWriter(str(path))
+        buffer.write_record("constants.pkl", b"x", 1)
+        buffer.write_end_of_file()
+        assert fault(path).startswith("refused: reading it would run code (TorchScript) (allowed: tensors and plain")
+
 
 class TestBroken:
     def test_missing(self, tmp_path):
@@ -149,7 +157,9 @@ class TestBroken:
         whole = path.read_bytes()
         for length in {0, 1, 4, 8, 9, 30, len(whole) // 4, len(whole) // 2, len(whole) - 40, len(whole) - 1}:
             path.write_bytes(whole[:length])
-            assert fault(path).startswith(("not a whole ", "holds no tensors", "refused"))
+            said = fault(path)
+            assert said.startswith(("not a whole ", "holds no tensors", "refused", "neither a safetensors", "is empty"))
+            assert ".;" not in said and said.count(". ") == 0  # one sentence of what torch says
 
     @pytest.mark.parametrize("kind", ["safetensors", "zipped", "old"])
     def test_bytes_changed_anywhere(self, tmp_path, kind):
@@ -170,8 +180,24 @@ class TestBroken:
             except WeightsError as error:
                 assert "\n" not in str(error)
 
-    @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04nothing", b"\x80\x02x", b"\x89PNG\r\n\x1a\n" * 9])
-    def test_other_files(self, tmp_path, content):
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "is empty; write it again"),
+            (b"hello", "neither a safetensors nor a torch file; check what it is"),
+            (b"\x89PNG\r\n\x1a\n" * 9, "neither a safetensors nor a torch file; check what it is"),
+            (b"<html>not found</html>", "neither a safetensors nor a torch file; check what it is"),
+            (b"PK\x03\x04nothing", "not a whole torch file: "),
+            (b"\x80\x02x", "not a whole torch file"),
+        ],
+    )
+    def test_other_files(self, tmp_path, content, said):
         path = tmp_path / "w.pth"
         path.write_bytes(content)
-        fault(path)
+        assert fault(path).startswith(said)
+
+    @pytest.mark.parametrize("strange", [torch.ones(2, 2).to_sparse(), torch.ones(2, device="meta")])
+    def test_tensors_without_plain_values(self, tmp_path, strange):
+        assert fault(saved(tmp_path / "w.pth", {**STATE, "other": strange})) == (
+            "without values, or sparse: other; save them dense, off the meta device"
+        )

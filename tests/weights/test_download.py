@@ -5,16 +5,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import random
+import re
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.weights.server import Server
 from vertebra.errors import AbsentError, DownloadError, OfflineError, OutputError
-from vertebra.weights import download
+from vertebra.weights import download, transport
 from vertebra.weights.download import fetch
 from vertebra.weights.progress import bar
-from vertebra.weights.transport import Remote
+from vertebra.weights.transport import Remote, limited
 
 CONTENT = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -136,6 +139,42 @@ def test_endless_stalls_are_told(server, remote, path):
     server.faults = [("stall", 0)] * 3
     with pytest.raises(DownloadError, match=r"broke off: nothing came for 0.5 s, 3 times in a row"):
         fetch(remote, path)
+
+
+class TestLimited:
+    """What is worth some time, and no more."""
+
+    def test_a_slow_server_is_given_up_and_what_came_is_kept(self, server, remote, path):
+        server.faults = [("slow", 3000)]  # 2 s for the whole
+        began = time.monotonic()
+        with pytest.raises(DownloadError) as caught:
+            fetch(msgspec.structs.replace(remote, patience=limited(0.4)), path)
+        assert time.monotonic() - began < 1.5
+        assert re.fullmatch(
+            rf"{remote.url}: was not here within 0 s: 0\.\d of 0\.3 MB had come; try again: what has come is kept",
+            str(caught.value),
+        )
+        assert left(path) == [".net-x.pth.partial"]
+        fetch(remote, path)
+        assert path.read_bytes() == CONTENT and server.gets()[-1].startswith("bytes=")
+
+    def test_a_server_that_is_busy_for_longer_is_not_waited_for(self, server, remote, path):
+        server.faults = [("status", 503)] * 2
+        hasty = msgspec.structs.replace(limited(9), tries=5, pause=10.0)
+        with pytest.raises(DownloadError, match="was not here within 9 s: answered 503 Service Unavailable; try"):
+            fetch(msgspec.structs.replace(remote, patience=hasty), path)
+        assert len(server.gets()) == 1
+
+    def test_a_stall_is_found_out_in_time(self, server, remote, path, monkeypatch):
+        monkeypatch.setattr(transport, "PATIENCE", transport.Patience())
+        server.faults = [("stall", 5000)] * 5
+        began = time.monotonic()
+        with pytest.raises(DownloadError, match=r"was not here within 1 s: broke off: nothing came for 0.2 s; try"):
+            fetch(msgspec.structs.replace(remote, patience=limited(1)), path)
+        assert time.monotonic() - began < 2.5
+
+    def test_time_enough(self, remote, path):
+        assert fetch(msgspec.structs.replace(remote, patience=limited(60)), path) == SHA256
 
 
 class TestRefused:

@@ -134,6 +134,18 @@ class TestRefused:
         bias[2] = value
         assert fault(changed(path, fc__bias=bias)) == "NaN or infinity in fc.bias"
 
+    def test_a_variance_below_zero(self, net, path):
+        """As where mean and variance have changed places."""
+        assert fault(changed(path, stem__norm__running_var=-net.stem.norm.running_var)) == (
+            "a negative variance in stem.norm.running_var; check that they are of this architecture"
+        )
+
+    def test_whole_numbers(self, net, path):
+        """Such as of a network that was quantised."""
+        assert fault(changed(path, fc__bias=torch.ones(5, dtype=torch.int8))) == (
+            "no floating-point numbers: fc.bias is torch.int8; check that they are of this architecture"
+        )
+
     def test_large_values_are_not_taken_for_infinite(self, path):
         load(tiny(), changed(path, fc__bias=torch.full((5,), 3e38)))
 

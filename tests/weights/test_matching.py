@@ -166,8 +166,8 @@ class TestRefused:
         theirs["bn1.weight"] = torch.ones(65)
         theirs["bn1.bias"] = torch.ones(64, dtype=torch.int8)
         assert fault(architecture("resnet18"), theirs) == (
-            "checkpoint: wrong shapes: bn1.weight (our stem.norm.weight) is (65,) for (64,), bn1.bias (our "
-            "stem.norm.bias) is (64,) of torch.int8 for (64,); check that they are of this architecture"
+            "checkpoint: wrong shapes: bn1.weight (our stem.norm.weight) is (65,) for (64,), and no floating-point "
+            "numbers: bn1.bias (our stem.norm.bias) is torch.int8; check that they are of this architecture"
         )
 
     def test_another_architecture(self, theirs):

@@ -32,6 +32,7 @@ from vertebra.errors import (
 from vertebra.weights import sources
 from vertebra.weights.catalogue import find, imagenet
 from vertebra.weights.load import load
+from vertebra.weights.published import located
 from vertebra.weights.variants import as_in
 from vertebra.zoo.registry import architecture, variant
 
@@ -438,6 +439,15 @@ class TestRefused:
         net = load(TIMM, "hub:me/body", classes=4)
         assert net.fc.weight.shape[0] == 4 and net.fc.weight.std() > 0
         assert net.weights.notes == ("the classifier is new: 4 classes, where the weights have none (seed 0)",)
+
+
+def test_what_is_worth_some_time_alone(published, stored):
+    """What has come within it is kept for whoever has more."""
+    published.faults = [("slow", len(stored) // 100)]  # 2 s for the whole
+    with pytest.raises(DownloadError, match=r"was not here within 0 s: \d.\d of 6.4 MB had come; try again: what has"):
+        located(find(TIMM, TAG), within=0.4)
+    path = located(find(TIMM, TAG), within=60)
+    assert path.read_bytes() == stored and published.gets("/store/")[-1].startswith("bytes=")
 
 
 def test_a_process_that_is_killed_hinders_nobody(published, stored, cache):

@@ -17,12 +17,16 @@ from vertebra.errors import UnknownNameError, UsageError, WeightsError
 from vertebra.fitting.asking import as_asked
 from vertebra.fitting.looking import Look
 from vertebra.fitting.offers import Offer
+from vertebra.fitting.pretrained import usable
 from vertebra.fitting.reaching import reachable
 from vertebra.weights import catalogue
+from vertebra.weights.checkpoint import read_checkpoint
+from vertebra.weights.files import readable
+from vertebra.weights.matching import match
 from vertebra.weights.published import address, at_hand
 from vertebra.weights.sources import Offered, offered
 from vertebra.weights.transport import offline
-from vertebra.weights.variants import as_in
+from vertebra.weights.variants import as_given, as_in
 from vertebra.zoo.registry import entry, families, names, variant
 
 AUTO, NONE, BEST = "auto", "none", "best"
@@ -53,13 +57,14 @@ def named(weights: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
 def find(sources: Sequence[str], seen: Look, say: Say) -> tuple[Offer, ...]:
     """The offers of these sources; files of the catalogue are not downloaded yet.
 
-    Raises WeightsError for a named source that is unknown or holds no weights.
+    Files that were named are read now, and those that cannot be used are left out in a line.
+    Raises WeightsError for a named source that is unknown or holds no weights, and where none can be used.
     """
     if not sources or sources[0] == NONE:
         return ()
     if sources[0] == AUTO:
         return _unasked(seen, say)
-    return tuple(offer for source in sources for offer in _of(source, say))
+    return usable([offer for source in sources for offer in _of(source, say)], say)
 
 
 def offer_for(arch: Architecture, source: str) -> Offer | None:
@@ -75,14 +80,25 @@ def offer_for(arch: Architecture, source: str) -> Offer | None:
 def _asked(arch: Architecture, source: str) -> Offer:
     path = _path(source)
     if (path / MANIFEST).is_file():
-        return as_asked(arch, bundled(path))
-    if path.exists():
-        return _local(path, offered(arch, f"file:{path.resolve()}"), arch.name)
+        offer = bundled(path)
+        return as_asked(as_given(arch, offer.arch), offer)
+    if path.exists() or _is_path(source):
+        local = f"file:{path.resolve()}"
+        return _matched(offered(arch, local), local, arch.name)
     if source in (AUTO, BEST) or source.partition(":")[0] in PUBLISHED:
         best = source in (AUTO, BEST)
         weight = catalogue.best(arch.name) if best else catalogue.find(arch.name, source)
         return as_asked(as_in(arch, weight.source), _published(arch.name, weight))
-    return _offer(offered(arch, source), source, arch.name)  # a repository, or an error that says what may stand here
+    return _matched(offered(arch, source), source, arch.name)  # a repository, or an error that says what may stand here
+
+
+def _matched(found: Offered, source: str, name: str) -> Offer:
+    """The offer of a file for an architecture that was named: as the project has it whose names the tensors carry.
+
+    Raises WeightsError for a file that is broken, or of another network.
+    """
+    matched = match(found.arch, read_checkpoint(found.path), ordered=found.ordered)
+    return _offer(found._replace(arch=matched.variant), source, name)
 
 
 # -- unasked -------------------------------------------------------------------------------------------------------
@@ -133,6 +149,12 @@ def _path(source: str) -> Path:
     return Path(rest if colon and scheme in ("file", "folder") else source).expanduser()
 
 
+def _is_path(source: str) -> bool:
+    """Whether a source can be nothing but a path, be there something or not."""
+    scheme, colon, _ = source.partition(":")
+    return scheme in ("file", "folder") if colon else Path(source).suffix.lower() in FILES
+
+
 def _of(source: str, say: Say) -> Iterator[Offer]:
     """The offers of one named source."""
     scheme, path = source.partition(":")[0], _path(source)
@@ -144,6 +166,8 @@ def _of(source: str, say: Say) -> Iterator[Offer]:
         yield from _tagged(source)
     elif scheme == "hub":
         yield _offer(offered(None, source), source)
+    elif _is_path(source):
+        readable(path)
     else:
         allowed = f"{AUTO}, {NONE}, {BEST}, a folder, a file, a bundle, torchvision:TAG, timm:TAG, hub:OWNER/NAME"
         raise WeightsError(f"unknown source of weights {source!r}", where="--weights", allowed=allowed)
@@ -217,7 +241,11 @@ def _file(path: Path) -> Offer:
             raise UnknownNameError(
                 "is not named for an architecture", where=str(path), remedy="name it so: resnet18.safetensors"
             ) from None
-        return _local(path, offered(name, source), name)
+    found = offered(name, source)
+    try:
+        return _matched(found, source, name)
+    except WeightsError:  # find() says so, and takes what else there is
+        return _local(path, found, name)
 
 
 def entry_named(file: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from vertebra.fitting.layout import Plan, breach, plans, pretrained_plans, withi
 from vertebra.fitting.measuring import Measured
 from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult, pack, reserve
+from vertebra.fitting.pretrained import fetch
 from vertebra.fitting.run_folder import Request
 from vertebra.fitting.searching import search
 from vertebra.zoo.registry import families
@@ -39,6 +41,8 @@ SEARCH_SHARE = 0.2
 """Of the training time, spent on finding the winner."""
 MEASURING_SHARE = 0.1
 """Of all the time, for measuring candidates."""
+FETCHING_SHARE = 0.25
+"""Of the time for the winner's training, for all downloads that nobody asked for."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -145,11 +149,12 @@ def _chosen(job: Job, measured: list[Measured]) -> tuple[list[Contender], Conten
     by_name = {one.plan.name: one for one in measured}
     made: dict[str, Contender] = {}
     if not set(state.contenders) & set(by_name):
-        _, setting, sizes = _rounds(job, measured)
-        made = _starting_from_weights(job, measured, setting, most=sizes[0] // 2)
-        seconds, setting, sizes = _rounds(job, measured)  # again: fetching weights has taken time
-        made = dict(list(made.items())[: sizes[0] // 2])
         scratch = [one for one in measured if one.plan.offer is None]
+        share = 2 if any(one.fits for one in scratch) else 1
+        _, setting, sizes = _rounds(job, measured)
+        made = _starting_from_weights(job, measured, setting, most=sizes[0] // share, needed=share == 1)
+        seconds, setting, sizes = _rounds(job, measured)  # again: fetching weights has taken time
+        made = dict(list(made.items())[: sizes[0] // share])
         chosen = ranked(scratch, setting)[: sizes[0] - len(made)]
         names = (*made, *(one.plan.name for one in chosen))
         each = tuple(seconds / len(sizes) / min(size, len(names)) for size in sizes)
@@ -174,13 +179,16 @@ def _rounds(job: Job, measured: list[Measured]) -> tuple[float, Setting, tuple[i
 
 
 def _starting_from_weights(
-    job: Job, measured: Sequence[Measured], setting: Setting, *, most: int
+    job: Job, measured: Sequence[Measured], setting: Setting, *, most: int, needed: bool = False
 ) -> dict[str, Contender]:
     """At most so many contenders that start from weights, by name, their weights fetched.
 
     Weights that cannot be had are passed over in a line; after the first failure nothing more is downloaded, so that a
-    machine without a network goes on at once.  Raises WeightsError where of weights that were named none can be had.
+    machine without a network goes on at once, and unasked not longer than FETCHING_SHARE of the time.  Raises
+    WeightsError where none can be had of weights that were named, or that are ``needed``: nothing else fits.
     """
+    unasked = job.folder.request.weights == (AUTO,)
+    until = time.monotonic() + FETCHING_SHARE * setting.seconds
     offered = [one for one in measured if one.plan.offer is not None]
     made: dict[str, Contender] = {}
     faults: dict[tuple[str, str], WeightsError] = {}  # many networks have weights of one tag
@@ -192,12 +200,14 @@ def _starting_from_weights(
         if (offer.name, offer.source) in faults:
             continue
         try:
+            if unasked and not offer.at_hand:
+                fetch(offer, max(until - time.monotonic(), 1.0))
             made[one.plan.name] = job.contender(one)
         except WeightsError as error:
             away = away or not offer.at_hand
             faults[offer.name, offer.source] = error
             job.watcher.say(f"{offer.name} is left out: {error}")
-    if faults and not made and job.folder.request.weights != (AUTO,):
+    if faults and not made and (needed or not unasked):
         raise next(iter(faults.values()))
     return made
 

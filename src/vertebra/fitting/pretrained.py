@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,14 @@ from vertebra.fitting.offers import Offer
 from vertebra.nn.construct import construct, layers_of
 from vertebra.nn.initialise import initialise
 from vertebra.train.freezing import classifier
+from vertebra.weights.catalogue import find
 from vertebra.weights.load import load
 from vertebra.weights.matching import assign
 from vertebra.weights.origin import Origin
+from vertebra.weights.published import located
 
+HERE = ("file", "hub")
+"""Sources whose file is there by the time that it is offered."""
 UNKNOWN = "unknown"
 """The naming of tensors that were aligned by structure."""
 
@@ -31,10 +36,8 @@ def network(arch: Architecture, offer: Offer, *, seed: int, say: Say = lambda li
     The classifier is new, initialised with ``seed``.  ``say`` gets a line for each thing that was changed or chosen.
     Raises WeightsError where the weights cannot be had, be it that the disk is full, or are of another network.
     """
-    try:
+    with _of_the_weights():
         loaded = load(offer.arch, offer.source, classes=arch.classes, seed=seed)
-    except OutputError as error:  # of the cache: nothing else is written here
-        raise WeightsError(error.what, where=error.where, allowed=error.allowed, remedy=error.remedy) from None
     for line in remarks(loaded):
         say(f"{offer.name}: {line}")
     with torch.device("meta"):
@@ -45,6 +48,46 @@ def network(arch: Architecture, offer: Offer, *, seed: int, say: Say = lambda li
     head = [layer for layer in layers_of(arch) if isinstance(layer.node, Linear)][-1]
     initialise(net, [head], arch.initialisation, seed)
     return net
+
+
+def usable(offers: Sequence[Offer], say: Say) -> tuple[Offer, ...]:
+    """The offers but for files that are here and cannot be used, each of which is named in a line.
+
+    Raises WeightsError where of several none can be used.
+    """
+    kept: list[Offer] = []
+    faults: list[WeightsError] = []
+    for offer in offers:
+        try:
+            if offer.source.partition(":")[0] in HERE:
+                load(offer.arch, offer.source, classes=offer.arch.classes)
+        except WeightsError as error:
+            faults.append(error)
+            if len(offers) > 1:
+                say(f"{offer.name} is left out: {error}")
+        else:
+            kept.append(offer)
+    if faults and not kept:
+        raise faults[0]
+    return tuple(kept)
+
+
+def fetch(offer: Offer, within: float) -> None:
+    """Bring a published weight into the cache within so many seconds; what has come by then is kept.
+
+    Raises WeightsError where it cannot be had, or not in that time.
+    """
+    with _of_the_weights():
+        located(find(offer.name, offer.source), within=within)
+
+
+@contextmanager
+def _of_the_weights() -> Iterator[None]:
+    """A fault of the cache counts as one of the weights: nothing else is written here."""
+    try:
+        yield
+    except OutputError as error:
+        raise WeightsError(error.what, where=error.where, allowed=error.allowed, remedy=error.remedy) from None
 
 
 def remarks(net: nn.Module) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ What counts as evidence, and what does not:
   its shape, extents of 1 aside;
 - what stands together: tensors whose group (all that shares the start of a name) has a content that occurs equally
   often in the network are those of such a group;
-- the numbers in names: ``layer1.0.conv1`` comes before ``layer1.0.conv2``.
+- the numbers in names: ``layer1.0.conv1`` comes before ``layer1.0.conv2``, unless what is certain without them shows
+  that they are not in the order of execution.
 
 The order in the file is no evidence: it is that of definition, not of execution, and nothing in the file could show
 that two siblings of one shape have changed places.  Only a caller who vouches for it has it used.
@@ -23,7 +24,7 @@ from vertebra.arch.architecture import Architecture
 from vertebra.arch.node import Weight
 from vertebra.errors import WeightsError
 from vertebra.weights.checkpoint import AVERAGED, Checkpoint
-from vertebra.weights.evidence import Item, ambiguous, extents, numbered, refined
+from vertebra.weights.evidence import Item, ambiguous, extents, misleading, numbered, refined
 from vertebra.weights.naming import classifier_of, weights_of
 from vertebra.weights.recognition import reshaped
 from vertebra.weights.report import Evidence, Left, Pair, Report
@@ -58,6 +59,8 @@ def aligned(arch: Architecture, given: Checkpoint, *, ordered: bool) -> tuple[Ar
         shaped = reshaped(tensor, shape)
         if shaped is None:
             raise WeightsError(f"{other} is {tuple(tensor.shape)} for {name} of {shape}", where=given.where)
+        if not tensor.is_floating_point():
+            raise WeightsError(f"no floating-point numbers: {other} is {tensor.dtype}", where=given.where)
         found[name] = shaped
         pairs.append(Pair(name, other, evidence, tuple(tensor.shape), None if tuple(tensor.shape) == shape else shape))
     made = tuple(name for name, weight in declared.items() if weight.role == "counter")
@@ -156,9 +159,13 @@ def _by_evidence(ours: Sequence[Item], theirs: Sequence[Item], where: str) -> di
     slots_of: dict[Hashable, list[Item]] = {}
     for item in ours:
         slots_of.setdefault(labels[0][item.name], []).append(item)
+    places = {item.name: place for place, item in enumerate(ours)}
+    untrue = misleading(
+        {members[label][0].name: places[slots[0].name] for label, slots in slots_of.items() if len(slots) == 1}
+    )
     chosen: dict[str, tuple[str, Evidence]] = {}
     for label, slots in slots_of.items():
-        for slot, item in zip(slots, numbered(members[label], slots, where), strict=True):
+        for slot, item in zip(slots, numbered(members[label], slots, where, untrue), strict=True):
             alone: Evidence = "shape" if plain[item.role, item.shape] == 1 else "group"
             chosen[slot.name] = (item.name, alone if len(slots) == 1 else "number")
     return {item.name: chosen[item.name] for item in ours}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -17,11 +18,14 @@ from pathlib import Path
 import msgspec
 
 from vertebra.bundle.files import write_whole
-from vertebra.errors import OutputError, WeightsError, some
+from vertebra.errors import DownloadError, OutputError, WeightsError, some
 from vertebra.home import home
 from vertebra.weights.progress import waiting
+from vertebra.weights.transport import Patience, patient
 
 SHOWN = 4
+POLL = 0.1
+"""Seconds between two looks at a lock that is not waited for without end."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -134,10 +138,11 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, patience: Patience | None = None) -> Iterator[None]:
     """One process at a time for a file of the cache; the others wait, and a terminal is told for whom.
 
-    The system frees the lock of one that dies.  Raises OutputError where the folder cannot be written or locked.
+    The system frees the lock of one that dies.  Raises OutputError where the folder cannot be written or locked,
+    DownloadError where another process takes longer than the ``patience``.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +155,7 @@ def locked(path: Path) -> Iterator[None]:
         ) from None
     with file:
         try:
-            _lock(file, path.name)
+            _lock(file, path, patience or patient())
         except OSError as error:
             raise OutputError(
                 f"cannot be locked: {error.strerror}",
@@ -160,18 +165,34 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _lock(file: FileIO, name: str) -> None:
+def _lock(file: FileIO, path: Path, patience: Patience) -> None:
     """Take the lock, and leave the number of this process in its file for those who wait."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
         holder = file.read(20).decode("ascii", "replace").strip()
-        with waiting(f"{name}: waiting for process {holder or 'unknown'}, which downloads it"):
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with waiting(f"{path.name}: waiting for process {holder or 'unknown'}, which downloads it"):
+            if patience.within is None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            else:
+                _lock_within(file, path, patience)
     with suppress(OSError):  # a full disk: then nobody learns the number
         file.truncate(0)
         file.write(str(os.getpid()).encode())
+
+
+def _lock_within(file: FileIO, path: Path, patience: Patience) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if patience.left <= 0:
+                what = f"was not here within {patience.within:.0f} s: another process downloads it"
+                raise DownloadError(what, where=str(path)) from None
+            time.sleep(POLL)
+        else:
+            return
 
 
 def _beside(path: Path, kind: str) -> Path:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vertebra.errors import WeightsError
+from vertebra.errors import WeightsError, some
 from vertebra.weights.files import opened
 from vertebra.weights.report import Left
 
@@ -105,16 +105,22 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     A torch file is read with ``weights_only=True``: tensors and plain values, no code.  Tensors are mapped from the
     file where its format allows it.
     Raises WeightsError for a file that is missing, broken or cut short, one that wants to run code, one that holds no
-    tensors, and one that holds several sets of them under names that say nothing.
+    tensors or such as have no values, and one that holds several sets of them under names that say nothing.
     """
     path = Path(path)
     start = _start(path)
     if start.startswith((b"PK\x03\x04", b"\x80")):
         tensors, nests, left = _dug_out(_torch(path, zipped=start.startswith(b"PK")), str(path))
-    else:
+    elif not start or path.suffix == ".safetensors":
         tensors, nests, left = mapped(path), (), []
+    else:
+        raise WeightsError("neither a safetensors nor a torch file", where=str(path), remedy="check what it is")
     if not tensors:
         raise WeightsError("holds no tensors", where=str(path))
+    strange = [name for name, tensor in tensors.items() if tensor.is_meta or tensor.layout is not torch.strided]
+    if strange:
+        remedy = "save them dense, off the meta device"
+        raise WeightsError(f"without values, or sparse: {some(strange)}", where=str(path), remedy=remedy)
     plain, prefixes = unprefixed(tensors)
     in_order = start.startswith((b"PK", b"\x80"))
     return Checkpoint(plain, where=str(path), unwrapped=(*nests, *prefixes), left=tuple(left), in_order=in_order)
@@ -148,6 +154,8 @@ def _start(path: Path) -> bytes:
             start = file.read(9)
     except OSError as error:
         raise WeightsError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    if not start:
+        raise WeightsError("is empty", where=str(path), remedy="write it again")
     # The length that a safetensors file begins with may begin as a pickle does; its JSON follows.
     return b"" if start[8:9] == b"{" else start
 
@@ -157,6 +165,7 @@ def _torch(path: Path, *, zipped: bool) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(list(PLAIN_VALUES)):
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # what follows decides, not the protocol
+            warnings.filterwarnings("ignore", ".*TorchScript archive")  # an error says so too
             if zipped and path.suffix != ".safetensors":  # torch goes by that suffix, whatever is inside
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             with path.open("rb") as file:
@@ -165,16 +174,21 @@ def _torch(path: Path, *, zipped: bool) -> Any:
         wants = _WANTS.search(str(error))
         if wants is None:
             raise WeightsError("not a whole torch file", where=str(path), remedy="write it again") from None
-        code = next(name for name in wants.groups() if name)
-        raise WeightsError(
-            f"refused: reading it would run code ({code})",
-            where=str(path),
-            allowed="tensors and plain values",
-            remedy="save the tensors alone: torch.save(net.state_dict(), path), or safetensors",
-        ) from None
+        raise _holds_code(next(name for name in wants.groups() if name), path) from None
     except BROKEN as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        if "TorchScript" in str(error):
+            raise _holds_code("TorchScript", path) from None
+        reason = re.split(r"\.\s|\n", str(error))[0].rstrip(".") or type(error).__name__
         raise WeightsError(f"not a whole torch file: {reason}", where=str(path), remedy="write it again") from None
+
+
+def _holds_code(code: str, path: Path) -> WeightsError:
+    return WeightsError(
+        f"refused: reading it would run code ({code})",
+        where=str(path),
+        allowed="tensors and plain values",
+        remedy="save the tensors alone: torch.save(net.state_dict(), path), or safetensors",
+    )
 
 
 Dug = tuple[dict[str, Tensor], tuple[str, ...], list[Left]]

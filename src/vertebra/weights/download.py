@@ -30,8 +30,8 @@ def fetch(remote: Remote, path: Path, progress: Progress | None = None) -> str:
     What had come before the connection broke is kept beside it under a hidden name, and a later call goes on from
     there if the published hash can show that both parts are of one file.
     Raises OfflineError where the server cannot be reached, DownloadError where it has not the file, breaks off again
-    and again, or gives other bytes than were published, and OutputError where the disk is full or cannot be written;
-    then nothing is left of it but the part to go on from.
+    and again, takes longer than the remote's patience, or gives other bytes than were published, and OutputError where
+    the disk is full or cannot be written; then nothing is left of it but the part to go on from.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -101,6 +101,8 @@ class _Transfer:
                 self._begin(response)
                 while chunk := response.read1(CHUNK):
                     self._take(chunk)
+                    if self.remote.patience.left <= 0 and self.done != self.total:
+                        raise Broken(f"{self._came()} had come")
         except urllib.error.HTTPError as error:
             self._beyond_the_end(error)
         except (OSError, http.client.HTTPException) as error:
@@ -146,6 +148,10 @@ class _Transfer:
         self.file.truncate(0)
         self.digest = hashlib.sha256()
         self.done = 0
+
+    def _came(self) -> str:
+        whole = "" if self.total is None else f" of {self.total / 1e6:.1f}"
+        return f"{self.done / 1e6:.1f}{whole} MB"
 
     def _show(self) -> None:
         if self.progress is not None:

@@ -94,8 +94,40 @@ def _groups(side: Sequence[Item]) -> Groups:
 _DIGITS = re.compile(r"(\d+)")
 
 
-def numbered(items: list[Item], slots: list[Item], where: str) -> list[Item]:
-    """The items in the order of the numbers in their names; raises AmbiguousWeightsError where these don't tell."""
+def misleading(places: Mapping[str, int]) -> frozenset[str]:
+    """Below which names (their own numbers left out) numbers are not the order of execution.
+
+    So it is where somebody has numbered tensors through as they lay in a file.  ``places`` are those of the names that
+    are certain.  One contradiction is enough, for all groups of such a name: where shapes tell nothing the same may
+    have happened.
+    """
+    spans: dict[tuple[str, tuple[str, ...]], dict[tuple[int, ...], tuple[int, int]]] = {}
+    for name, place in places.items():
+        path = name.split(".")
+        for depth, segment in enumerate(path):
+            words, numbers = _parts(segment)
+            if numbers:
+                group = spans.setdefault((".".join(path[:depth]), words), {})
+                first, last = group.get(numbers, (place, place))
+                group[numbers] = (min(first, place), max(last, place))
+    return frozenset(
+        _DIGITS.sub("", above)
+        for (above, _), group in spans.items()
+        if any(before[1] > after[0] for before, after in pairwise(group[numbers] for numbers in sorted(group)))
+    )
+
+
+def _parts(segment: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The words of a segment, and the numbers between them."""
+    parts = _DIGITS.split(segment)
+    return tuple(parts[::2]), tuple(map(int, parts[1::2]))
+
+
+def numbered(items: list[Item], slots: list[Item], where: str, untrue: Collection[str] = frozenset()) -> list[Item]:
+    """The items in the order of the numbers in their names.
+
+    Raises AmbiguousWeightsError where these don't tell: there are none, or they stand below an ``untrue`` name.
+    """
     ordered = sorted(
         items,
         key=lambda item: [
@@ -103,20 +135,19 @@ def numbered(items: list[Item], slots: list[Item], where: str) -> list[Item]:
         ],
     )
     for before, after in pairwise(ordered):
-        if not _precedes(before.path, after.path):
+        if not _precedes(before.path, after.path, untrue):
             place = ordered.index(before)
             raise ambiguous(before.name, after.name, slots[place : place + 2], where)
     return ordered
 
 
-def _precedes(before: list[str], after: list[str]) -> bool:
+def _precedes(before: list[str], after: list[str], untrue: Collection[str]) -> bool:
     """Whether the first segments that differ do so in their numbers alone, and the first has the smaller."""
-    for first, second in zip(before, after, strict=False):
+    for depth, (first, second) in enumerate(zip(before, after, strict=False)):
         if first != second:
-            (words, numbers), (others, more) = (
-                (part[::2], [*map(int, part[1::2])]) for part in (_DIGITS.split(first), _DIGITS.split(second))
-            )
-            return words == others and numbers < more
+            (words, numbers), (others, more) = _parts(first), _parts(second)
+            above = _DIGITS.sub("", ".".join(before[:depth]))
+            return words == others and numbers < more and above not in untrue
     return False
 
 

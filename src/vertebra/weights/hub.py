@@ -118,8 +118,10 @@ class Visit:
     Once the hub has failed to answer for a file that the cache has, the cache alone is asked.
     """
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, patience: Patience | None = None) -> None:
         self.repository = repository
+        self.patience = patience or patient()
+        """How long a file is waited for that the cache has not."""
         self.place = repository.place
         """Where files are asked for: at the branch, then at the commit that it was found to be of."""
         self.away: DownloadError | None = None
@@ -177,7 +179,7 @@ class Visit:
         if self.lost is not None:
             raise self.lost
         try:
-            return self._current(file, path, patient())
+            return self._current(file, path, self.patience)
         except (AbsentError, ForbiddenError):
             raise
         except DownloadError as error:
@@ -190,9 +192,10 @@ class Visit:
         self.place = version.place
         if _is_current(path, version):
             return path
-        with locked(path):
+        with locked(path, self.patience):
             if not _is_current(path, version):  # another process may have been quicker
-                remote = Remote(url=f"{version.place}/{quote(file)}", sha256=version.sha256, token=token())
+                url = f"{version.place}/{quote(file)}"
+                remote = Remote(url=url, sha256=version.sha256, token=token(), patience=self.patience)
                 with bar(f"{self.repository} {file}") as progress:
                     digest = fetch(remote, path, progress)
                 write_receipt(path, digest, url=remote.url, version=version.tag)

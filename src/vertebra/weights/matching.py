@@ -18,6 +18,7 @@ from vertebra.weights.recognition import Fit, fit, readings
 from vertebra.weights.report import Report
 
 Slots = dict[str, tuple[dict[str, Tensor | None], str]]
+VARIANCE = "running_var"
 KNOWN = 0.5
 """With this part of a source's names, a checkpoint counts as that source's, and what is wrong in it is an error."""
 
@@ -98,12 +99,13 @@ def assign(net: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Put ``tensors`` themselves, not copies, into ``net``, converted only where a type differs.
 
     Raises WeightsError, which names ``where`` they come from, unless names and shapes are exactly the network's and
-    every value is finite; then nothing has changed.
+    every value is finite, and every variance at least 0; then nothing has changed.
     """
     places = slots(net)
     _same_names(places.keys(), tensors.keys(), where)
     _same_shapes(places, tensors, where)
     _finite(tensors, where)
+    _no_negative_variance(tensors, where)
     for path, (holder, name) in places.items():
         old = holder[name]
         new = tensors[path] if old is None else tensors[path].to(old.dtype)
@@ -141,6 +143,15 @@ def _finite(tensors: Mapping[str, Tensor], where: str) -> None:
     broken = [name for name, tensor in floats.items() if not _has_finite_sum(tensor) and not tensor.isfinite().all()]
     if broken:
         raise WeightsError(f"NaN or infinity in {some(broken)}", where=where)
+
+
+def _no_negative_variance(tensors: Mapping[str, Tensor], where: str) -> None:
+    """No network has one, but a tensor that came to the wrong place does; its roots would be no numbers."""
+    wrong = [name for name, tensor in tensors.items() if name.endswith(VARIANCE) and bool((tensor < 0).any())]
+    if wrong:
+        raise WeightsError(
+            f"a negative variance in {some(wrong)}", where=where, remedy="check that they are of this architecture"
+        )
 
 
 def _has_finite_sum(tensor: Tensor) -> bool:

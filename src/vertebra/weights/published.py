@@ -10,23 +10,25 @@ from vertebra.weights.catalogue import TORCHVISION, Weight
 from vertebra.weights.download import fetch
 from vertebra.weights.hub import Repository, Visit
 from vertebra.weights.progress import bar
-from vertebra.weights.transport import Remote
+from vertebra.weights.transport import Remote, limited, patient
 
 
-def located(weight: Weight) -> Path:
+def located(weight: Weight, *, within: float | None = None) -> Path:
     """The file of a published weight: in the folder that VERTEBRA_WEIGHTS names, in the cache, or downloaded to it.
 
+    ``within`` so many seconds, or however long it takes.
     Raises WeightsError for a file that is not the published one, and what ``fetch`` raises.
     """
+    patience = patient() if within is None else limited(within)
     for path in _in_plain_folder(weight):
         if verified(path, weight.sha256):
             return path
     if weight.repository is not None:
-        return Visit(Repository(weight.repository)).obtain(weight.file, fresh=False)
+        return Visit(Repository(weight.repository), patience).obtain(weight.file, fresh=False)
     path = _cached(weight)
     if not verified(path, weight.sha256):
-        remote = Remote(url=address(weight), sha256=weight.sha256)
-        with locked(path):
+        remote = Remote(url=address(weight), sha256=weight.sha256, patience=patience)
+        with locked(path, patience):
             if not verified(path, weight.sha256):  # another process may have been quicker
                 with bar(weight.file) as progress:
                     digest = fetch(remote, path, progress)

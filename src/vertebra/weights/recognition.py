@@ -76,6 +76,7 @@ def fit(naming: Naming, reading: Reading) -> Fit:
     missing: list[str] = []
     made: list[str] = []
     wrong: list[str] = []
+    strange: list[str] = []
     for ours, weight in weights_of(variant).items():
         theirs = naming.names[ours]
         if theirs not in tensors:
@@ -83,8 +84,11 @@ def fit(naming: Naming, reading: Reading) -> Fit:
             continue
         tensor = tensors[theirs]
         shaped = reshaped(tensor, weight.shape)
-        if shaped is None or not (weight.role == "counter" or tensor.is_floating_point()):
-            wrong.append(f"{_both(ours, theirs)} is {_kind(tensor)} for {weight.shape}")
+        if shaped is None:
+            wrong.append(f"{_both(ours, theirs)} is {tuple(tensor.shape)} for {weight.shape}")
+            continue
+        if not (weight.role == "counter" or tensor.is_floating_point()):
+            strange.append(f"{_both(ours, theirs)} is {tensor.dtype}")
             continue
         found[ours] = shaped
         same = tuple(tensor.shape) == weight.shape
@@ -103,8 +107,8 @@ def fit(naming: Naming, reading: Reading) -> Fit:
         )
         if names
     ]
-    if wrong:
-        faults.append(f"wrong shapes: {some(wrong)}")
+    kinds = (("wrong shapes", wrong), ("no floating-point numbers", strange))
+    faults += [f"{what}: {some(names)}" for what, names in kinds if names]
     return Fit(
         naming=naming,
         reading=reading,
@@ -153,7 +157,3 @@ def _beyond(naming: Naming, tensors: Mapping[str, Tensor]) -> tuple[list[Left], 
 
 def _both(ours: str, theirs: str) -> str:
     return ours if ours == theirs else f"{theirs} (our {ours})"
-
-
-def _kind(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)}" + ("" if tensor.is_floating_point() else f" of {tensor.dtype}")

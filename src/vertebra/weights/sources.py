@@ -17,7 +17,7 @@ from vertebra.weights.hub import Repository, Visit
 from vertebra.weights.origin import HEADER, Described, Origin, read_description
 from vertebra.weights.published import located
 from vertebra.weights.transport import ForbiddenError
-from vertebra.weights.variants import as_in
+from vertebra.weights.variants import as_given, as_in
 from vertebra.zoo.registry import aliases, architecture, entry, names, variant
 
 Named = str | Architecture | None
@@ -191,7 +191,8 @@ def _variant_or_own(name: str, source: str) -> Architecture:
 def _said(of: Named, path: Path, said: Described | None, name: str) -> Offered:
     """What a description beside the file says, held against what was asked for."""
     if isinstance(of, Architecture):
-        return Offered(path, of, said.origin if said else Origin(name=name), exact=True)
+        own = of if said is None or said.arch is None else as_given(of, said.arch)
+        return Offered(path, own, said.origin if said else Origin(name=name), exact=True)
     if said is None:
         return Offered(path, architecture(_name(of)), Origin(name=name))
     if of is not None and entry(of)[1].name != _registered(said.called):

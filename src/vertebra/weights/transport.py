@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import math
 import os
 import socket
 import ssl
@@ -31,12 +32,20 @@ class Patience(msgspec.Struct, frozen=True):
 
     ``tries`` without a new byte before giving up, ``seconds`` without one before a try counts as failed, the first
     ``pause`` between tries in seconds, which doubles, and the seconds that ``connecting`` to one address may take.
+    ``within``: all that the whole may take, in seconds, from ``began`` (of the monotonic clock) on; None: no limit.
     """
 
     tries: int = 5
     seconds: float = 30.0
     pause: float = 1.0
     connecting: float = 5.0
+    within: float | None = None
+    began: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is over."""
+        return math.inf if self.within is None else self.began + self.within - time.monotonic()
 
 
 PATIENCE = Patience()
@@ -50,6 +59,12 @@ def patient() -> Patience:
 def hurried() -> Patience:
     """For what can be done without: one try, which may take no longer than a connection."""
     return msgspec.structs.replace(PATIENCE, tries=1, seconds=min(PATIENCE.seconds, PATIENCE.connecting))
+
+
+def limited(seconds: float) -> Patience:
+    """For what is worth so many seconds from now on, and no more."""
+    wait = min(PATIENCE.seconds, max(round(seconds / 4, 1), 0.1))  # so that a stall is found out before they are over
+    return msgspec.structs.replace(PATIENCE, seconds=wait, within=seconds, began=time.monotonic())
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +96,7 @@ class Broken(Exception):
 def patiently(attempt: Callable[[], T], remote: Remote, done: Callable[[], int] = lambda: 0) -> T:
     """What ``attempt`` returns, tried again while it raises Broken; every new byte ``done`` gives it all tries anew.
 
-    Raises DownloadError after so many failures in a row as the remote's patience says.
+    Raises DownloadError after so many failures in a row as the remote's patience says, or when that is over.
     """
     failures, furthest = 0, done()
     while True:
@@ -90,12 +105,15 @@ def patiently(attempt: Callable[[], T], remote: Remote, done: Callable[[], int] 
         except Broken as fault:
             failures = 1 if done() > furthest else failures + 1
             furthest = max(furthest, done())
-            if failures >= remote.patience.tries:
+            pause = remote.patience.pause * 2 ** (failures - 1) if fault.pause is None else fault.pause
+            pause = min(pause, LONGEST_PAUSE)
+            hopeless = pause >= remote.patience.left
+            if hopeless or failures >= remote.patience.tries:
                 what = f"{fault}, {failures} times in a row" if failures > 1 else str(fault)
+                what = f"was not here within {remote.patience.within:.0f} s: {what}" if hopeless else what
                 remedy = "try again: what has come is kept" if done() else "try again later"
                 raise DownloadError(what, where=remote.url, remedy=remedy) from None
-            pause = remote.patience.pause * 2 ** (failures - 1) if fault.pause is None else fault.pause
-        time.sleep(min(pause, LONGEST_PAUSE))
+        time.sleep(pause)
 
 
 def asked(

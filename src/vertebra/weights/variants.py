@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.record import replace
+from vertebra.errors import ShapeError, TransformError
 from vertebra.zoo.registry import architecture, entry, names, variant
 
 
@@ -17,6 +18,23 @@ def as_in(of: str | Architecture, source: str) -> Architecture:
     if of.name not in names() or source not in entry(of.name)[1].peers:
         return of
     return like(variant(of.name, source), of) if like(architecture(of.name), of) == of else of
+
+
+def as_given(of: Architecture, given: Architecture) -> Architecture:
+    """The architecture as the project has it whose network ``given`` is; as it is where that is nobody's."""
+    for source in entry(of.name)[1].peers if of.name in names() else ():
+        theirs = like(variant(of.name, source), given)
+        if theirs.hash == given.hash or _reduced(theirs, given) == given.hash:
+            return as_in(of, source)
+    return of
+
+
+def _reduced(arch: Architecture, given: Architecture) -> str:
+    """The hash with the first strides taken away, for small pictures, as they may have been from ``given``."""
+    try:
+        return arch.with_reduction(given.reduction).hash
+    except (ShapeError, TransformError):
+        return arch.hash
 
 
 def like(arch: Architecture, other: Architecture) -> Architecture:
