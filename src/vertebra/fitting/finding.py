@@ -13,7 +13,7 @@ from vertebra.bundle.bundle import Bundle
 from vertebra.bundle.manifest import MANIFEST
 from vertebra.bundle.manifest import WEIGHTS as BUNDLED
 from vertebra.data.preprocess import Preprocess
-from vertebra.errors import UnknownNameError, UsageError, WeightsError
+from vertebra.errors import UnknownNameError, UsageError, WeightsError, some
 from vertebra.fitting.asking import as_asked
 from vertebra.fitting.looking import Look
 from vertebra.fitting.offers import Offer
@@ -206,8 +206,7 @@ def _folder(folder: Path, say: Say) -> Iterator[Offer]:
             found += 1
             yield offer
     if strange:
-        more = ", ..." if len(strange) > 3 else ""
-        say(f"note: {folder}: not named for an architecture: {', '.join(strange[:3])}{more}")
+        say(f"note: {folder}: not named for an architecture: {some(strange)}")
     if not found:
         allowed = "files named for architectures (resnet18.safetensors), bundles"
         raise WeightsError("holds no weights", where=str(folder), allowed=allowed)
