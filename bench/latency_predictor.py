@@ -4,15 +4,17 @@
 
 Six families are tested: two of them (HELD_OUT) are left out of the profile entirely, four are in it.  A third of the
 networks are registered ones at their own resolution, the others random relatives (width, depth, resolution).  Each
-network is timed in ROUNDS rounds, all networks in turn.  What disturbs a machine only ever slows it down, in bursts, so
-a network's time is the quickest of its rounds' medians, as it is in a profile; and a profile made in five other minutes
-may have seen a slower or a faster machine, so predictions are taken at the speed of now, by a reference network that is
-timed in both.  ``as measured`` compares predictions as they are with the medians of all rounds.
+network is loaded LOADS times, and timed in ROUNDS rounds a load, all networks in turn.  What disturbs a machine only
+ever slows it down, in bursts, so of a load the quickest round counts, as it does in a profile; where a load's weights
+and buffers come to lie in memory makes it quicker or slower for as long as it lives, so a network's time is the median
+of its loads.  A profile made in five other minutes may have seen a slower or a faster machine, so predictions are taken
+at the speed of now, by a reference network that is timed in both.  ``as measured`` compares predictions as they are
+with the medians of all rounds.
 
 Prints, for networks of families that the profile knows and does not know: the part within +-10%, the median and 90th
 percentile of the error; the rank correlation within each factor-of-two band of latency; beside it what MACs alone and
-activations alone give (the best power law through the profile's own networks), and the ceiling: one half of the rounds
-predicting the other.
+activations alone give (the best power law through the profile's own networks), and the ceiling: one load predicting
+another.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -47,8 +50,10 @@ HELD_OUT = ("mobilenet_v3", "resnext")
 SEEN = ("resnet", "mobilenet_v2", "efficientnet", "densenet")
 REGISTERED = 1 / 3
 MOST_MACS, MOST_PARAMS = 4e9, 30e6
-ROUNDS, WINDOW = 32, 0.03
-SEED = 5
+LOADS, ROUNDS, WINDOW = 3, 12, 0.03
+REFERENCES = 5
+"""Loads of the reference network beside each load of the others."""
+SEED = 6
 WITHIN = np.log(1.1)
 
 
@@ -60,14 +65,26 @@ class Case(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """Milliseconds of each round: of networks [networks, rounds], and of the reference [rounds]."""
+    """Milliseconds of each round: of networks [networks, loads, rounds], and of the reference [its loads, rounds]."""
 
     ms: np.ndarray
     reference: np.ndarray
 
-    def own(self, rounds: slice = slice(None)) -> np.ndarray:
-        """Of each network undisturbed."""
-        return np.asarray(self.ms[:, rounds].min(1))
+    def own(self) -> np.ndarray:
+        """Of each network undisturbed, [networks]."""
+        return np.asarray(np.median(self.loads(), 1))
+
+    def loads(self) -> np.ndarray:
+        """The same of each load, [networks, loads]."""
+        return np.asarray(self.ms.min(2))
+
+    def usual(self) -> float:
+        """The reference's."""
+        return float(np.median(self.reference.min(1)))
+
+    def speeds(self) -> np.ndarray:
+        """The reference's beside each load of the others, [loads]."""
+        return np.asarray(np.median(self.reference.min(1).reshape(LOADS, REFERENCES), 1))
 
 
 def cases(count: int) -> list[Case]:
@@ -103,15 +120,17 @@ def window(call: Callable[[], object], seconds: float) -> float:
 
 
 def measured(chosen: Sequence[Case], setting: Setting) -> Truth:
-    """Each network in every round; all are ready at once."""
+    """Each network in every round of every load; all are ready at once."""
+    archs = (*[reference_network()] * REFERENCES, *(case.arch for case in chosen))
+    ms = np.empty((len(archs), LOADS, ROUNDS))
     with session(setting):
-        calls = [runner(one, setting).run for one in (reference_network(), *(case.arch for case in chosen))]
-        ms = np.empty((len(calls), ROUNDS))
-        for turn in range(ROUNDS):
-            for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
-                calls[place]()
-                ms[place, turn] = window(calls[place], WINDOW)
-    return Truth(ms[1:], ms[0])
+        for load in range(LOADS):
+            calls = [runner(one, setting).run for one in archs]
+            for turn in range(ROUNDS):
+                for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
+                    calls[place]()
+                    ms[place, load, turn] = window(calls[place], WINDOW)
+    return Truth(ms[REFERENCES:], ms[:REFERENCES].swapaxes(0, 1).reshape(LOADS * REFERENCES, ROUNDS))
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -169,15 +188,15 @@ def run(engine: str, minutes: float, chosen: Sequence[Case]) -> None:
     print(f"  interval {profile.interval[0]:.2f} to {profile.interval[1]:.2f}; {_warned(start)}", flush=True)
     start = moment()
     truth = measured(chosen, setting)
-    here = truth.reference.min()
+    here = truth.usual()
     print(f"  reference {here:.3f} ms here, {profile.reference_ms:.3f} in the profile; {_warned(start)}")
     compare(profile, chosen, truth)
 
 
 def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
     """Print the table."""
-    usual = truth.reference.min()
-    ms, plain = truth.own(), np.median(truth.ms, 1)
+    usual = truth.usual()
+    ms, plain = truth.own(), np.median(truth.ms, (1, 2))
     predicted = Predictor.of(profile).many([case.arch for case in chosen])
     at_speed = predicted * usual / profile.reference_ms
     unseen = np.array([case.family in HELD_OUT for case in chosen])
@@ -187,12 +206,14 @@ def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
     line("held out, as measured", predicted[unseen], plain[unseen])
     line("MACs alone", power_law(profile, chosen, 0) * usual / profile.reference_ms, ms)
     line("activations alone", power_law(profile, chosen, 1) * usual / profile.reference_ms, ms)
-    line("measured twice (halves of rounds)", truth.own(slice(0, None, 2)), truth.own(slice(1, None, 2)))
-    line("measured twice (one round each)", truth.ms[:, 3], truth.ms[:, 8])
+    twice = truth.loads() * usual / truth.speeds()
+    for one, other in pairwise(range(LOADS)):
+        line(f"measured twice (loads {one + 1} and {other + 1})", twice[:, one], twice[:, other])
+    line("measured twice (one round each)", truth.ms[:, 0, 3], truth.ms[:, 1, 8])
     low, high = profile.interval
     inside = (ms >= low * at_speed) & (ms <= high * at_speed)
     print(f"  inside the interval: {100 * np.mean(inside):.0f}%")
-    for name, values in (("predicted", at_speed), ("measured twice", truth.own(slice(0, None, 2)))):
+    for name, values in (("predicted", at_speed), ("measured twice", twice[:, 0])):
         rows = "  ".join(f"{low:g} ms: {value:.3f} (n {count})" for low, count, value in banded(values, ms))
         print(f"  rank correlation by band, {name}: {rows}")
     sides = np.array([case.arch.resolution for case in chosen])

@@ -70,6 +70,10 @@ def test_a_bundle_beside_the_zoo(said, tmp_path: Path):
         (["nothing*"], "no architecture fits 'nothing*'; see `vertebra list`"),
         (["resnet51"], "unknown architecture 'resnet51' (allowed: resnet50, "),
         (["resnet18", "--plot", "c.gif"], "a plot in 'c.gif' (allowed: a name that ends in .svg, .png, .pdf)"),
+        (
+            ["resnet18", "--plot", "c.svg", "--html", "./c.svg"],
+            "the page and the plot are both to be c.svg; give them two names",
+        ),
         ([], "Missing argument 'NAMES...'"),
         (["missing.json"], "missing.json: "),
     ],

@@ -88,9 +88,12 @@ def test_the_units_that_take_longest(run) -> None:
     found = json.loads(run("predict-latency", "net.json", "--units", "--json")[1])["predictions"][0]
     times = [one["ms"] for one in found["units"]]
     assert times == sorted(times, reverse=True)
-    assert sum(times) + PROFILE.estimator.start_ms == pytest.approx(found["ms"], abs=1e-3)  # and its few weights
+    beside = found["beside"]
+    assert beside["start_ms"] == PROFILE.estimator.start_ms and beside["streaming_ms"] >= 0
+    assert sum(times) + beside["start_ms"] + beside["streaming_ms"] == pytest.approx(found["ms"])
     out = run("predict-latency", "net.json", "--units")[1]
     assert "net: what takes longest" in out
+    assert f"beside its units: a run's start {PROFILE.estimator.start_ms:.3g} ms" in out
     longest = found["units"][0]
     first = out.partition("longest\n")[2].splitlines()[1].split("  ")[0]
     assert first == longest["kind"]

@@ -248,6 +248,18 @@ def test_the_quickest_of_rounds_that_lie_apart(quick: None, monkeypatch: pytest.
     assert [(one.ms, one.reference_ms) for one in found] == [(2.0, 1.0), (3.0, 1.0)]
 
 
+def test_the_reference_is_loaded_anew_for_each_group(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, loaded = building.runner, []
+
+    def runner(arch: Architecture, setting: Setting) -> Any:
+        loaded.append(arch.name)
+        return real(arch, setting)
+
+    monkeypatch.setattr(building, "runner", runner)
+    list(islice(timings(Setting(engine="torch", threads=1), cycle([sample("net")])), 6))
+    assert loaded == ["reference"] * 3
+
+
 @pytest.mark.parametrize("error", [EngineError, ArchitectureError])
 def test_what_cannot_be_run_is_passed_over(
     quick: None, monkeypatch: pytest.MonkeyPatch, error: type[Exception]

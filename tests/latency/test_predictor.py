@@ -62,9 +62,10 @@ def test_units_of_a_network() -> None:
     predictor, arch = Predictor.of(PROFILE), architecture("mobilenet_v2")
     units = predictor.units(arch, 96)
     assert units.keys() == tally(arch, 96).keys()
-    ready = PROFILE.estimator.ready()
+    ready, beside = PROFILE.estimator.ready(), predictor.beside(arch, 96)
     read = sum(float(ready.parts([unit]).megabytes[0]) * times for unit, times in tally(arch, 96).items())
-    assert ready.total(sum(units.values()), read) == pytest.approx(predictor.predict(arch, 96).ms)
+    assert START + beside.streaming_ms == pytest.approx(ready.total(0.0, read)) and beside.start_ms == START
+    assert sum(units.values()) + START + beside.streaming_ms == pytest.approx(predictor.predict(arch, 96).ms)
     one, times = Counter(tally(arch, 96)).most_common(1)[0]
     assert units[one] == pytest.approx(times * ready.parts([one]).ms[0], rel=1e-5)
 

@@ -74,7 +74,7 @@ def frontier(
     from vertebra.scale.grid import sides_of
 
     if html is not None or plot is not None:
-        from vertebra.report.frontier_page import check_places
+        from vertebra.report.picture import check_places
 
         check_places(html, plot, force=force)
     asked = {"latency": latency, "macs": macs, "params": params, "activations": activations}

@@ -50,6 +50,7 @@ def predict_latency(
         if units:
             times = sorted(kept.predictor.units(arch, resolution).items(), key=lambda pair: -pair[1])
             row["units"] = [unit._asdict() | {"ms": ms} for unit, ms in times]
+            row["beside"] = kept.predictor.beside(arch, resolution)
         rows.append(row)
     if json:
         stored = {"number": kept.stored.number, "setting": kept.stored.setting, "device": kept.stored.device}
@@ -78,6 +79,10 @@ def predict_latency(
                 )
                 for one in row["units"][:SHOWN]
             ),
+        )
+        beside = row["beside"]
+        print(
+            f"beside its units: a run's start {beside.start_ms:.3g} ms, streaming weights {beside.streaming_ms:.3g} ms"
         )
     print(f"\nprofile {kept.stored.number}: {kept.stored.setting}, {kept.stored.device.processor}")
 

@@ -25,6 +25,13 @@ class Prediction(msgspec.Struct, frozen=True):
     high: float
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """Milliseconds of a network that are of none of its units: starting a run, and streaming its weights."""
+
+    start_ms: float
+    streaming_ms: float
+
+
 class Predictor:
     """Predicts by a profile; what it has worked out of a unit it keeps."""
 
@@ -54,6 +61,14 @@ class Predictor:
         counts = _tally(arch, resolution)
         places = self._known(counts)
         return {unit: float(self._parts.ms[places[unit]]) * times for unit, times in counts.items()}
+
+    def beside(self, arch: Architecture, resolution: int | None = None) -> Beside:
+        """What the prediction holds beside its units."""
+        counts = _tally(arch, resolution)
+        places = self._known(counts)
+        read = sum(float(self._parts.megabytes[places[unit]]) * times for unit, times in counts.items())
+        start = float(self._estimator.total(0.0, 0.0))
+        return Beside(start, float(self._estimator.total(0.0, read)) - start)
 
     def _totals(self, tallies: Sequence[Counter[Unit]]) -> NDArray[np.float64]:
         places = self._known(unit for counts in tallies for unit in counts)

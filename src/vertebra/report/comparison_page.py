@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vertebra.bundle.files import check_free, write_whole
+from vertebra.bundle.files import write_whole
 from vertebra.report.comparison import Row, field, ideas
 from vertebra.report.comparison_plot import plot_of, scatter
 from vertebra.report.page import drawing, filled
-from vertebra.report.picture import file_of
+from vertebra.report.picture import check_places, file_of
 
 
 def write(rows: Sequence[Row], html: Path | None = None, plot: Path | None = None, *, force: bool = False) -> None:
@@ -18,13 +18,12 @@ def write(rows: Sequence[Row], html: Path | None = None, plot: Path | None = Non
     Raises UsageError for a plot in another kind of file, OutputError if a place is taken (``force`` replaces) or cannot
     be written, MissingExtraError without matplotlib or jinja2; nothing is written then.
     """
+    check_places(html, plot, force=force)
     made: dict[Path, bytes | str] = {}
     if plot is not None:
         made[plot] = file_of(plot_of(rows), plot)
     if html is not None:
         made[html] = page(rows)
-    for path in made:
-        check_free(path, force=force)
     for path, content in made.items():
         write_whole(path, content)
 

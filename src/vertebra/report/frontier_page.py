@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vertebra.bundle.files import check_free, write_whole
+from vertebra.bundle.files import write_whole
 from vertebra.report import text
 from vertebra.report.frontier_plot import imagenet_top1, plot_of, scatter
 from vertebra.report.frontier_view import (
@@ -29,7 +29,7 @@ from vertebra.report.frontier_view import (
     titles,
 )
 from vertebra.report.page import filled
-from vertebra.report.picture import file_of, kind_of
+from vertebra.report.picture import check_places, file_of
 from vertebra.scale.frontier import Best, Frontier
 
 MOST = 6000
@@ -53,15 +53,6 @@ def write(
         made[plot] = file_of(plot_of(found), plot)
     for path, content in made.items():
         write_whole(path, content)
-
-
-def check_places(html: Path | None, plot: Path | None, *, force: bool = False) -> None:
-    """What ``write`` would say of these places, before anything is laid out."""
-    if plot is not None:
-        kind_of(plot)
-    for path in (html, plot):
-        if path is not None:
-            check_free(path, force=force)
 
 
 def page(found: Frontier, note: str = "") -> str:

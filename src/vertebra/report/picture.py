@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vertebra.bundle.files import check_free
 from vertebra.errors import UsageError
 from vertebra.report.svg import LIGHT, STYLE, Notes, Plot, drawn, render, standalone
 from vertebra.report.text import shortened
@@ -29,6 +30,21 @@ def kind_of(path: Path) -> str:
     if kind not in ENDINGS:
         raise UsageError(f"a plot in {path.name!r}", allowed=f"a name that ends in {', '.join(ENDINGS)}")
     return kind
+
+
+def check_places(html: Path | None, plot: Path | None, *, force: bool = False) -> None:
+    """Whether a page and a plot may be written there, before anything is made.
+
+    Raises UsageError for a plot in another kind of file and for one place of both, OutputError for a place that is
+    taken where ``force`` does not replace it.
+    """
+    if plot is not None:
+        kind_of(plot)
+        if html is not None and html.absolute() == plot.absolute():
+            raise UsageError(f"the page and the plot are both to be {plot}", remedy="give them two names")
+    for path in (html, plot):
+        if path is not None:
+            check_free(path, force=force)
 
 
 def file_of(plot: Plot, path: Path) -> bytes:
