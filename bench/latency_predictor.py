@@ -6,10 +6,10 @@ Six families are tested: two of them (HELD_OUT) are left out of the profile enti
 networks are registered ones at their own resolution, the others random relatives (width, depth, resolution).  Each
 network is loaded LOADS times, and timed in ROUNDS rounds a load, all networks in turn.  What disturbs a machine only
 ever slows it down, in bursts, so of a load the quickest round counts, as it does in a profile; where a load's weights
-and buffers come to lie in memory makes it quicker or slower for as long as it lives, so a network's time is the median
-of its loads.  A profile made in five other minutes may have seen a slower or a faster machine, so predictions are taken
-at the speed of now, by a reference network that is timed in both.  ``as measured`` compares predictions as they are
-with the medians of all rounds.
+and buffers come to lie in memory makes it quicker or slower for as long as it lives, so a network's time is the mean of
+its loads.  A profile made in five other minutes saw a slower or a faster machine and a quickest round of fewer, so
+predictions are taken at the speed of now: PANEL of the profile's own networks are timed again beside the others, and
+the median ratio counts.  ``as measured`` compares predictions as they are with the medians of all rounds.
 
 Prints, for networks of families that the profile knows and does not know: the part within +-10%, the median and 90th
 percentile of the error; the rank correlation within each factor-of-two band of latency; beside it what MACs alone and
@@ -23,7 +23,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -34,12 +33,12 @@ from vertebra.arch.shapes import elements
 from vertebra.costs.count import cost
 from vertebra.engines.device import describe
 from vertebra.errors import ShapeError
-from vertebra.latency.building import build, reference_network
+from vertebra.latency.building import build
 from vertebra.latency.engines import runner, session
 from vertebra.latency.load import Moment, between, moment
 from vertebra.latency.predictor import Predictor
 from vertebra.latency.profile import Profile, TimedNetwork
-from vertebra.latency.sampling import DEPTHS, SIDES, WIDTHS
+from vertebra.latency.sampling import DEPTHS, SIDES, WIDTHS, samples
 from vertebra.latency.setting import Setting
 from vertebra.latency.units import PRODUCTS
 from vertebra.zoo.registry import families
@@ -50,10 +49,10 @@ HELD_OUT = ("mobilenet_v3", "resnext")
 SEEN = ("resnet", "mobilenet_v2", "efficientnet", "densenet")
 REGISTERED = 1 / 3
 MOST_MACS, MOST_PARAMS = 4e9, 30e6
-LOADS, ROUNDS, WINDOW = 3, 12, 0.03
-REFERENCES = 5
-"""Loads of the reference network beside each load of the others."""
-SEED = 6
+LOADS, ROUNDS, WINDOW = 2, 14, 0.03
+PANEL = 24
+"""Networks of the profile that are timed again."""
+SEED = 7
 WITHIN = np.log(1.1)
 
 
@@ -65,26 +64,23 @@ class Case(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """Milliseconds of each round: of networks [networks, loads, rounds], and of the reference [its loads, rounds]."""
+    """Milliseconds of each round: of networks [networks, loads, rounds], and of the panel's [panel, loads, rounds]."""
 
     ms: np.ndarray
-    reference: np.ndarray
+    panel: np.ndarray
 
     def own(self) -> np.ndarray:
         """Of each network undisturbed, [networks]."""
-        return np.asarray(np.median(self.loads(), 1))
+        return np.asarray(self.loads().mean(1))
 
     def loads(self) -> np.ndarray:
         """The same of each load, [networks, loads]."""
         return np.asarray(self.ms.min(2))
 
-    def usual(self) -> float:
-        """The reference's."""
-        return float(np.median(self.reference.min(1)))
-
-    def speeds(self) -> np.ndarray:
-        """The reference's beside each load of the others, [loads]."""
-        return np.asarray(np.median(self.reference.min(1).reshape(LOADS, REFERENCES), 1))
+    def speed(self, profile: Profile) -> float:
+        """How slow the machine is now, as a ratio to the profile."""
+        then = [one.ms for one in profile.networks[:PANEL]]
+        return float(np.median(self.panel.min(2).mean(1) / then))
 
 
 def cases(count: int) -> list[Case]:
@@ -119,9 +115,15 @@ def window(call: Callable[[], object], seconds: float) -> float:
     return 1e3 * median(taken)
 
 
-def measured(chosen: Sequence[Case], setting: Setting) -> Truth:
+def panel_of(profile: Profile) -> list[Architecture]:
+    """The first networks that were timed for the profile: they are drawn again."""
+    drawn = samples([family for family in families() if family.name not in HELD_OUT])
+    return [next(one.arch for one in drawn if one.arch.name == timed.name) for timed in profile.networks[:PANEL]]
+
+
+def measured(chosen: Sequence[Case], panel: Sequence[Architecture], setting: Setting) -> Truth:
     """Each network in every round of every load; all are ready at once."""
-    archs = (*[reference_network()] * REFERENCES, *(case.arch for case in chosen))
+    archs = (*panel, *(case.arch for case in chosen))
     ms = np.empty((len(archs), LOADS, ROUNDS))
     with session(setting):
         for load in range(LOADS):
@@ -130,7 +132,7 @@ def measured(chosen: Sequence[Case], setting: Setting) -> Truth:
                 for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
                     calls[place]()
                     ms[place, load, turn] = window(calls[place], WINDOW)
-    return Truth(ms[REFERENCES:], ms[:REFERENCES].swapaxes(0, 1).reshape(LOADS * REFERENCES, ROUNDS))
+    return Truth(ms[len(panel) :], ms[: len(panel)])
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -187,28 +189,26 @@ def run(engine: str, minutes: float, chosen: Sequence[Case]) -> None:
     print(f"  profile: {len(profile.networks)} networks, {len(profile.units)} units, {profile.seconds:.0f} s timing")
     print(f"  interval {profile.interval[0]:.2f} to {profile.interval[1]:.2f}; {_warned(start)}", flush=True)
     start = moment()
-    truth = measured(chosen, setting)
-    here = truth.usual()
-    print(f"  reference {here:.3f} ms here, {profile.reference_ms:.3f} in the profile; {_warned(start)}")
+    truth = measured(chosen, panel_of(profile), setting)
+    print(f"  {PANEL} of the profile's networks take {truth.speed(profile):.3f} times as long now; {_warned(start)}")
     compare(profile, chosen, truth)
 
 
 def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
     """Print the table."""
-    usual = truth.usual()
+    speed = truth.speed(profile)
     ms, plain = truth.own(), np.median(truth.ms, (1, 2))
     predicted = Predictor.of(profile).many([case.arch for case in chosen])
-    at_speed = predicted * usual / profile.reference_ms
+    at_speed = predicted * speed
     unseen = np.array([case.family in HELD_OUT for case in chosen])
     line("known families", at_speed[~unseen], ms[~unseen])
     line("families held out", at_speed[unseen], ms[unseen])
     line("known, as measured", predicted[~unseen], plain[~unseen])
     line("held out, as measured", predicted[unseen], plain[unseen])
-    line("MACs alone", power_law(profile, chosen, 0) * usual / profile.reference_ms, ms)
-    line("activations alone", power_law(profile, chosen, 1) * usual / profile.reference_ms, ms)
-    twice = truth.loads() * usual / truth.speeds()
-    for one, other in pairwise(range(LOADS)):
-        line(f"measured twice (loads {one + 1} and {other + 1})", twice[:, one], twice[:, other])
+    line("MACs alone", power_law(profile, chosen, 0) * speed, ms)
+    line("activations alone", power_law(profile, chosen, 1) * speed, ms)
+    twice = truth.loads()
+    line("measured twice (loads 1 and 2)", twice[:, 0], twice[:, 1])
     line("measured twice (one round each)", truth.ms[:, 0, 3], truth.ms[:, 1, 8])
     low, high = profile.interval
     inside = (ms >= low * at_speed) & (ms <= high * at_speed)
