@@ -13,6 +13,7 @@ import pytest
 
 from tests.latency.made_up import made_up_profile
 from tests.latency.small import small
+from vertebra.arch.architecture import Architecture
 from vertebra.engines.device import describe
 from vertebra.engines.operations import TIMERS
 from vertebra.errors import (
