@@ -150,6 +150,7 @@ def test_opset_is_read_by_both() -> None:
 
 AFTER_TWO = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background was started without
 from vertebra.engines.openvino import OpenVino
 artifact = sys.stdin.buffer.read()
 first, second = OpenVino(artifact), OpenVino(artifact)
