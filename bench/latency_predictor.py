@@ -6,10 +6,10 @@ Six families are tested: two of them (HELD_OUT) are left out of the profile enti
 networks are registered ones at their own resolution, the others random relatives (width, depth, resolution).  Each
 network is loaded LOADS times, and timed in ROUNDS rounds a load, all networks in turn.  What disturbs a machine only
 ever slows it down, in bursts, so of a load the quickest round counts, as it does in a profile; where a load's weights
-and buffers come to lie in memory makes it quicker or slower for as long as it lives, so a network's time is the mean of
-its loads.  A profile made in five other minutes saw a slower or a faster machine and a quickest round of fewer, so
-predictions are taken at the speed of now: PANEL of the profile's own networks are timed again beside the others, and
-the median ratio counts.  ``as measured`` compares predictions as they are with the medians of all rounds.
+and buffers come to lie in memory may make it quicker or slower for as long as it lives, so a network's time is the
+mean of its loads.  A profile made in five other minutes saw a slower or a faster machine and a quickest round of
+fewer, so predictions are taken at the speed of now: PANEL of the profile's own networks are timed again beside the
+others, and the median ratio counts.  ``as measured`` compares predictions as they are with the medians of all rounds.
 
 Prints, for networks of families that the profile knows and does not know: the part within +-10%, the median and 90th
 percentile of the error; the rank correlation within each factor-of-two band of latency; beside it what MACs alone and

@@ -355,3 +355,15 @@ def test_every_value_is_as_without_writing_in_place(name, monkeypatch):
         one.train()(x).square().mean().backward()
     for (path, mine), theirs in zip(net.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad, msg=path)
+
+
+def test_a_sum_writes_over_nothing_that_is_not_its_own():
+    """Neither over its input, where a user put an identity in a branch's place, nor a float32 sum into bfloat16."""
+    net = build(add(conv=Conv(4), shortcut=Identity()), channels=4)
+    assert net.plan[0] == "sum in place"
+    x = images(1, 4, 8, 8)
+    before = x.clone()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net(x).dtype == torch.float32
+    net.conv = nn.Identity()
+    assert torch.equal(net(x), 2 * before) and torch.equal(x, before)

@@ -128,8 +128,8 @@ def reference_network() -> Architecture:
 
 
 def _group(setting: Setting, drawn: Iterator[Sample]) -> Iterator[Timed]:
-    """The reference network is loaded anew: where a load comes to lie in memory makes it some percent quicker or slower
-    for as long as it lives.
+    """The reference network is loaded anew: where a load comes to lie in memory may make it some percent quicker or
+    slower for as long as it lives.
     """
     reference = runner(reference_network(), setting).run
     _warmed(reference)
