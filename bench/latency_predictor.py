@@ -4,12 +4,13 @@
 
 Six families are tested: two of them (HELD_OUT) are left out of the profile entirely, four are in it.  A third of the
 networks are registered ones at their own resolution, the others random relatives (width, depth, resolution).  Each
-network is loaded LOADS times, and timed in ROUNDS rounds a load, all networks in turn.  What disturbs a machine only
-ever slows it down, in bursts, so of a load the quickest round counts, as it does in a profile; where a load's weights
-and buffers come to lie in memory may make it quicker or slower for as long as it lives, so a network's time is the
-mean of its loads.  A profile made in five other minutes saw a slower or a faster machine and a quickest round of
-fewer, so predictions are taken at the speed of now: PANEL of the profile's own networks are timed again beside the
-others, and the median ratio counts.  ``as measured`` compares predictions as they are with the medians of all rounds.
+network is loaded LOADS times, for where a load comes to lie in memory may make it quicker or slower for as long as it
+lives, and timed in ROUNDS rounds a load, all networks in turn, between probes that show the machine's pace
+(``vertebra.latency.pace``, as in a profile).  A network's time is the median over its windows of what it would have
+taken at the profile's pace.  What is left of the difference between the profile's five minutes and now is told by PANEL
+of the profile's own networks, which are timed again among the others: predictions are multiplied by the median of their
+ratios.  ``as measured`` compares predictions as they are with plain medians of milliseconds, ``medians at panel's
+speed`` after the panel's plain medians told how much slower the machine was.
 
 Prints, for networks of families that the profile knows and does not know: the part within +-10%, the median and 90th
 percentile of the error; the rank correlation within each factor-of-two band of latency; beside it what MACs alone and
@@ -21,8 +22,8 @@ from __future__ import annotations
 
 import random
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
@@ -36,11 +37,13 @@ from vertebra.errors import ShapeError
 from vertebra.latency.building import build
 from vertebra.latency.engines import runner, session
 from vertebra.latency.load import Moment, between, moment
+from vertebra.latency.pace import Pace, Window
 from vertebra.latency.predictor import Predictor
+from vertebra.latency.probes import Probes, warmed
 from vertebra.latency.profile import Profile, TimedNetwork
 from vertebra.latency.sampling import DEPTHS, SIDES, WIDTHS, samples
 from vertebra.latency.setting import Setting
-from vertebra.latency.units import PRODUCTS
+from vertebra.latency.units import PRODUCTS, tally
 from vertebra.zoo.registry import families
 
 MINUTES, NETWORKS = 5.0, 120
@@ -49,10 +52,10 @@ HELD_OUT = ("mobilenet_v3", "resnext")
 SEEN = ("resnet", "mobilenet_v2", "efficientnet", "densenet")
 REGISTERED = 1 / 3
 MOST_MACS, MOST_PARAMS = 4e9, 30e6
-LOADS, ROUNDS, WINDOW = 2, 14, 0.03
-PANEL = 24
+LOADS, ROUNDS = 2, 14
+PANEL = 40
 """Networks of the profile that are timed again."""
-SEED = 7
+SEED = 15
 WITHIN = np.log(1.1)
 
 
@@ -63,24 +66,32 @@ class Case(NamedTuple):
     activations: int
 
 
+Windows = list[list[Window]]
+"""Of each load of a network, in order."""
+
+
 class Truth(NamedTuple):
-    """Milliseconds of each round: of networks [networks, loads, rounds], and of the panel's [panel, loads, rounds]."""
+    """What was measured of each network, and of the panel's."""
 
-    ms: np.ndarray
-    panel: np.ndarray
+    windows: list[Windows]
+    panel: list[Windows]
 
-    def own(self) -> np.ndarray:
-        """Of each network undisturbed, [networks]."""
-        return np.asarray(self.loads().mean(1))
 
-    def loads(self) -> np.ndarray:
-        """The same of each load, [networks, loads]."""
-        return np.asarray(self.ms.min(2))
+def milliseconds(windows: Sequence[Windows], archs: Sequence[Architecture], pace: Pace) -> np.ndarray:
+    """Of each network by all of its windows, [networks]."""
+    units = (sum(tally(arch).values()) for arch in archs)
+    return np.array([pace.ms(list(chain.from_iterable(own)), count) for own, count in zip(windows, units, strict=True)])
 
-    def speed(self, profile: Profile) -> float:
-        """How slow the machine is now, as a ratio to the profile."""
-        then = [one.ms for one in profile.networks[:PANEL]]
-        return float(np.median(self.panel.min(2).mean(1) / then))
+
+def medians(windows: Sequence[Windows]) -> np.ndarray:
+    """Of each network the plain median of its milliseconds, at whatever pace, [networks]."""
+    return np.array([median(one.ms for one in chain.from_iterable(own)) for own in windows])
+
+
+def speed(truth: Truth, profile: Profile) -> float:
+    """How much longer the profile's own networks take now, at its pace."""
+    now = milliseconds(truth.panel, panel_of(profile), profile.pace)
+    return float(np.median(now / [one.ms for one in spread(profile)]))
 
 
 def cases(count: int) -> list[Case]:
@@ -104,35 +115,31 @@ def cases(count: int) -> list[Case]:
     return list(found.values())
 
 
-def window(call: Callable[[], object], seconds: float) -> float:
-    """The median milliseconds of calls for so long, three at least."""
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(taken) < 3 or time.perf_counter() < end:
-        before = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - before)
-    return 1e3 * median(taken)
+def spread(profile: Profile) -> list[TimedNetwork]:
+    """PANEL networks from all of the profile's minutes."""
+    return list(profile.networks[:: len(profile.networks) // PANEL][:PANEL])
 
 
 def panel_of(profile: Profile) -> list[Architecture]:
-    """The first networks that were timed for the profile: they are drawn again."""
+    """The same as architectures: they are drawn again, in the same order."""
     drawn = samples([family for family in families() if family.name not in HELD_OUT])
-    return [next(one.arch for one in drawn if one.arch.name == timed.name) for timed in profile.networks[:PANEL]]
+    return [next(one.arch for one in drawn if one.arch.name == timed.name) for timed in spread(profile)]
 
 
 def measured(chosen: Sequence[Case], panel: Sequence[Architecture], setting: Setting) -> Truth:
-    """Each network in every round of every load; all are ready at once."""
+    """Each network in every round of every load; all are ready at once, and the probes are loaded anew each round."""
     archs = (*panel, *(case.arch for case in chosen))
-    ms = np.empty((len(archs), LOADS, ROUNDS))
+    found: list[Windows] = [[[] for _ in range(LOADS)] for _ in archs]
     with session(setting):
         for load in range(LOADS):
             calls = [runner(one, setting).run for one in archs]
+            for call in calls:
+                warmed(call)
             for turn in range(ROUNDS):
+                probes = Probes(setting)
                 for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
-                    calls[place]()
-                    ms[place, load, turn] = window(calls[place], WINDOW)
-    return Truth(ms[len(panel) :], ms[: len(panel)])
+                    found[place][load] += probes.visit(calls[place])
+    return Truth(found[len(panel) :], found[: len(panel)])
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -190,30 +197,35 @@ def run(engine: str, minutes: float, chosen: Sequence[Case]) -> None:
     print(f"  interval {profile.interval[0]:.2f} to {profile.interval[1]:.2f}; {_warned(start)}", flush=True)
     start = moment()
     truth = measured(chosen, panel_of(profile), setting)
-    print(f"  {PANEL} of the profile's networks take {truth.speed(profile):.3f} times as long now; {_warned(start)}")
+    print(f"  {PANEL} of the profile's networks take {speed(truth, profile):.3f} times as long now; {_warned(start)}")
     compare(profile, chosen, truth)
 
 
 def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
     """Print the table."""
-    speed = truth.speed(profile)
-    ms, plain = truth.own(), np.median(truth.ms, (1, 2))
-    predicted = Predictor.of(profile).many([case.arch for case in chosen])
-    at_speed = predicted * speed
+    now, archs = speed(truth, profile), [case.arch for case in chosen]
+    ms = milliseconds(truth.windows, archs, profile.pace)
+    twice = [milliseconds([[own[load]] for own in truth.windows], archs, profile.pace) for load in range(LOADS)]
+    plain = medians(truth.windows)
+    once = np.array([[own[0][6].ms, own[1][16].ms] for own in truth.windows])
+    predicted = Predictor.of(profile).many(archs)
+    at_speed = predicted * now
     unseen = np.array([case.family in HELD_OUT for case in chosen])
     line("known families", at_speed[~unseen], ms[~unseen])
     line("families held out", at_speed[unseen], ms[unseen])
     line("known, as measured", predicted[~unseen], plain[~unseen])
     line("held out, as measured", predicted[unseen], plain[unseen])
-    line("MACs alone", power_law(profile, chosen, 0) * speed, ms)
-    line("activations alone", power_law(profile, chosen, 1) * speed, ms)
-    twice = truth.loads()
-    line("measured twice (loads 1 and 2)", twice[:, 0], twice[:, 1])
-    line("measured twice (one round each)", truth.ms[:, 0, 3], truth.ms[:, 1, 8])
+    slower = float(np.median(medians(truth.panel) / [one.ms for one in spread(profile)]))
+    line("known, medians at panel's speed", predicted[~unseen] * slower, plain[~unseen])
+    line("held out, medians at panel's speed", predicted[unseen] * slower, plain[unseen])
+    line("MACs alone", power_law(profile, chosen, 0) * now, ms)
+    line("activations alone", power_law(profile, chosen, 1) * now, ms)
+    line("measured twice (loads 1 and 2)", *twice)
+    line("measured twice (3 ms each)", once[:, 0], once[:, 1])
     low, high = profile.interval
     inside = (ms >= low * at_speed) & (ms <= high * at_speed)
     print(f"  inside the interval: {100 * np.mean(inside):.0f}%")
-    for name, values in (("predicted", at_speed), ("measured twice", twice[:, 0])):
+    for name, values in (("predicted", at_speed), ("measured twice", twice[0])):
         rows = "  ".join(f"{low:g} ms: {value:.3f} (n {count})" for low, count, value in banded(values, ms))
         print(f"  rank correlation by band, {name}: {rows}")
     sides = np.array([case.arch.resolution for case in chosen])

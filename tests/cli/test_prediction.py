@@ -142,7 +142,7 @@ def test_the_latest_profile_is_used(run) -> None:
         (("net.json", "--precision", "int8"), "precision: onnxruntime is not timed in 'int8' "),
         (("net.json", "--batch", "0"), "batch: 0 (allowed: an integer from 1 to 65536)"),
         (("net.json", "--resolution", "0"), "a resolution of 0 px (allowed: an integer from 1 to 16384)"),
-        (("alexnet", "--resolution", "16"), "stages.1.entry: a window of 3 does not fit an input of 1 "),
+        (("alexnet", "--resolution", "16"), "alexnet: stages.1.entry: a window of 3 does not fit an input of 1 "),
     ],
 )
 def test_bad_input(run, arguments: tuple[str, ...], said: str) -> None:
@@ -197,7 +197,7 @@ def test_built_kept_and_used(run, built: list[tuple[Setting, float]]) -> None:
     assert code == 0 and built == [(setting, 30.0)]
     assert out.splitlines() == [
         f"profile 1: {setting}, 0 networks and 0 kinds of units",
-        "nine of ten networks that were kept aside took 0.90 to 1.20 times what it predicts",
+        "nine of ten networks that half of it had not seen took 0.90 to 1.20 times what that predicts",
     ]
     found = json.loads(run("predict-latency", "net.json", "--threads", 1, "--json")[1])
     assert found["predictions"][0]["ms"] == pytest.approx(Predictor.of(PROFILE).predict(small()).ms)

@@ -7,6 +7,7 @@ import numpy as np
 from vertebra.engines.device import describe
 from vertebra.latency.estimator import Array, Dense, Estimator, Streaming
 from vertebra.latency.features import WIDTH
+from vertebra.latency.pace import Pace
 from vertebra.latency.profile import Profile
 from vertebra.latency.setting import Setting
 
@@ -27,7 +28,7 @@ def made_up_profile(seed: int = 0) -> Profile:
         version="0",
         made="2026-01-01T00:00:00+00:00",
         seconds=1.0,
-        reference_ms=1.0,
+        pace=Pace(work_ms=1.0, start_ms=0.01),
         units=(),
         networks=(),
         estimator=Estimator(ones, ones, members, start_ms=0.25, streaming=Streaming(0.02, 5.0)),

@@ -94,7 +94,7 @@ NANS = {"shape": [1], "data": base64.b64encode(np.array([np.nan], "<f4").tobytes
         changed(interval=[1.1, 0.9]), changed(interval=[0, 1]), changed(interval=[None, 1]), changed(interval=[1]),
         changed(estimator={**msgspec.to_builtins(PROFILE.estimator), "mean": NANS, "scale": NANS}),
         changed(estimator={**msgspec.to_builtins(PROFILE.estimator), "streaming": {"ms_per_mb": 1, "cache_mb": 0}}),
-        changed(estimator=None), changed(reference_ms=0), changed(seconds="long"),
+        changed(estimator=None), changed(pace={"work_ms": 0, "start_ms": 1}), changed(seconds="long"),
     ],
 )  # fmt: skip
 def test_corrupt_ones_are_refused_in_one_line(broken: StoredProfile) -> None:

@@ -62,7 +62,7 @@ def _is_number(cell: str) -> bool:
 def short(count: float) -> str:
     """``385814752`` as ``386M``."""
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
+        if count >= 0.9995 * size:
             return f"{count / size:.3g}{letter}"
     return f"{count:.3g}"
 

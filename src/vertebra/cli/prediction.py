@@ -37,6 +37,7 @@ def predict_latency(
     """Latency by the profile of this device (`vertebra profile build`), with the interval that nine of ten lie in."""
     from vertebra.data.threads import cores
     from vertebra.latency.kept import predictor_of
+    from vertebra.latency.measure import named
     from vertebra.latency.setting import Setting
 
     archs = architectures_of(names, blocks)
@@ -44,7 +45,8 @@ def predict_latency(
     kept = predictor_of(setting, anyway=anyway)
     rows: list[dict[str, Any]] = []
     for arch in archs:
-        found = kept.predictor.predict(arch, resolution)
+        with named(arch):
+            found = kept.predictor.predict(arch, resolution)
         row: dict[str, Any] = {"name": arch.name, "resolution": resolution or arch.resolution}
         row |= {"ms": found.ms, "low_ms": found.low, "high_ms": found.high}
         if units:

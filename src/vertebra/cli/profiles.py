@@ -61,7 +61,7 @@ def build(
     for warning in load.warnings:
         print(f"note: {warning}; build it again when it is quiet", file=sys.stderr)
     print(f"profile {kept.number}: {setting}, {len(made.networks):,} networks and {len(made.units):,} kinds of units")
-    print(f"nine of ten networks that were kept aside took {low:.2f} to {high:.2f} times what it predicts")
+    print(f"nine of ten networks that half of it had not seen took {low:.2f} to {high:.2f} times what that predicts")
 
 
 @group.command("list")

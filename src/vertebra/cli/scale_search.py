@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -65,8 +66,8 @@ def scale_search(
         watcher=Console(),
     )
     search = found.search
+    best = search.winner
     if json:
-        best = search.winner
         notes = [one.compound.warning for one in (best,) if one is not None and one.compound.warning]
         print_json({"out": str(found.path), "best": best, "tied": search.tied, "notes": notes, "search": search})
         return
@@ -75,6 +76,10 @@ def scale_search(
     for sentence in verdict(search):
         print(sentence)
     print(f"\nthe record, the table and the heat map are in {found.path}")
+    if best is not None:
+        of = best.compound
+        chosen = f"--alpha {of.alpha:.4g} --beta {of.beta:.4g} --gamma {of.gamma:.4g}"
+        print(f"to scale so: vertebra scale {shlex.quote(name)} {chosen} --phi 1")
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

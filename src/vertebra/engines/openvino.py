@@ -49,13 +49,16 @@ def read(artifact: Artifact) -> Any:
         raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
 
 
-def compiled(artifact: Artifact, threads: int | None = None, *, precision: str = "f32", counting: bool = False) -> Any:
-    """A CompiledModel on the CPU; ``threads`` are by default the cores that this process may use.
+def compiled(
+    artifact: Artifact | Any, threads: int | None = None, *, precision: str = "f32", counting: bool = False
+) -> Any:
+    """A CompiledModel on the CPU, of an artifact or of what :func:`read` made of one; ``threads`` are by default the
+    cores that this process may use.
 
     ``precision`` is OpenVINO's name of the type that it computes in; ``counting`` notes the operations' times.  Raises
     EngineError where the artifact cannot be read or this CPU cannot compute so, MissingExtraError without openvino.
     """
-    what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+    what = os.fspath(artifact) if isinstance(artifact, (str, os.PathLike)) else "artifact"
     # f32: by default OpenVINO computes in bf16 where the CPU has it, and probabilities move by 1e-2.
     hints = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -63,7 +66,7 @@ def compiled(artifact: Artifact, threads: int | None = None, *, precision: str =
         "INFERENCE_NUM_THREADS": str(threads or cores()),
         "PERF_COUNT": "YES" if counting else "NO",
     }
-    model = read(artifact)
+    model = read(artifact) if isinstance(artifact, (str, bytes, os.PathLike)) else artifact
     try:
         model = core().compile_model(model, "CPU", hints)
         used = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()

@@ -18,7 +18,7 @@ from vertebra.errors import EngineError
 Feed = Mapping[str, NDArray[Any]]
 """An array for each input of the model, by its name."""
 
-WARMUP = 5
+WARMUP = 3
 """Runs before those that count: the first ones lay out memory and choose kernels."""
 
 ROUNDS = 3
@@ -122,8 +122,9 @@ class CountedOpenVino:
     """
 
     def __init__(self, model: bytes, threads: int | None = None, *, precision: str = "f32") -> None:
-        self._own = {one.get_friendly_name() for one in openvino.read(model).get_ops()}
-        self._compiled = openvino.compiled(model, threads, precision=precision, counting=True)
+        read = openvino.read(model)
+        self._own = {one.get_friendly_name() for one in read.get_ops()}
+        self._compiled = openvino.compiled(read, threads, precision=precision, counting=True)
         self._request = self._compiled.create_infer_request()
         self._runs = self._skipped = 0
         self._before: Mapping[str, float] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from statistics import median
 from time import perf_counter_ns
 from typing import NamedTuple
@@ -11,40 +13,45 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from vertebra.arch.architecture import Architecture
 from vertebra.arch.record import brief
 from vertebra.data.threads import Progress
 from vertebra.engines.device import describe
-from vertebra.engines.timing import Call
 from vertebra.errors import ArchitectureError, EngineError, UnknownNameError, UsageError
-from vertebra.latency.engines import runner, session, torch_module, version
-from vertebra.latency.learning import FEWEST, learn
+from vertebra.latency.engines import WAYS, session, torch_module, version
+from vertebra.latency.estimator import Estimator
+from vertebra.latency.learning import FEWEST, MEMBERS, check_enough, learn
+from vertebra.latency.measure import READY_BYTES, footprint
 from vertebra.latency.noting import Ready, UnitTimes, ready
+from vertebra.latency.pace import Pace, Window
+from vertebra.latency.probes import PROBES, Probes, warmed
 from vertebra.latency.profile import Profile, TimedNetwork, TimedUnit
 from vertebra.latency.sampling import Sample, samples
 from vertebra.latency.setting import Setting
 from vertebra.latency.units import Unit, tally
 from vertebra.zoo.entry import Family
-from vertebra.zoo.registry import architecture, families
+from vertebra.zoo.registry import families
 
 SECONDS = 300.0
 LEARNING = 0.15
 """Part of the time that is kept for learning."""
 
-GROUP, ROUNDS = 8, 5
-"""Networks that are ready at once, and the rounds in which they take turns with the reference network.
+VISITS, SPACING = 3, 12
+"""Times that each network is timed, and how many others are made ready in between, some seconds: a machine that others
+share may be slow for a while in ways that the probes do not show.
 
-What disturbs a machine comes in bursts and only ever slows it down: of rounds that lie apart the quickest is its own.
+More networks tell more than more visits: half as many networks put a tenth fewer predictions within 10%, half as many
+visits none.
 """
 
-WARM, WINDOW = 0.015, 0.01
-"""Seconds of calls before the rounds, and of each turn."""
+PROBED = 8
+"""Every so many networks the probes are loaded anew: where a load comes to lie in memory may make it some percent
+quicker or slower for as long as it lives.
+"""
 
-NEIGHBOURS = 2
-"""Groups before and after whose reference times are looked at for the machine's speed."""
-
-CALIBRATING = 8
-"""Every so many networks one is not learned from, and tells how wide the interval is."""
+CALIBRATING = 4
+"""Of every so many whole networks each member of the estimator does not learn from one; they tell how wide the interval
+is.
+"""
 
 INTERVAL = (0.05, 0.95)
 
@@ -53,17 +60,20 @@ FAILURES = 50
 
 
 class Timed(NamedTuple):
-    """A network as it was timed: its milliseconds, the reference network's, and its units' where they were noted."""
+    """A network as it was timed, and the milliseconds of its units where they were noted."""
 
     sample: Sample
-    ms: float
-    reference_ms: float
+    windows: tuple[Window, ...]
     noted: UnitTimes
+
+    def ms(self, pace: Pace) -> float:
+        """Milliseconds at a pace."""
+        return pace.ms(self.windows, sum(tally(self.sample.arch).values()))
 
     @property
     def surplus_ms(self) -> float:
         """Of each noted unit over its part of the network's time, on average."""
-        return (sum(ms for _, ms in self.noted) - self.ms) / len(self.noted)
+        return (sum(ms for _, ms in self.noted) - median(one.ms for one in self.windows)) / len(self.noted)
 
 
 def build(
@@ -91,17 +101,12 @@ def build(
         if progress is not None:
             progress(min(round(1000 * fraction), 1000), 1000)
 
-    timed = []
-    try:
-        for one in timings(setting, samples(chosen, seed)):
-            timed.append(one)
-            elapsed = (perf_counter_ns() - begun) / 1e9
-            told(elapsed / seconds)
-            if elapsed > (1 - LEARNING) * seconds:
-                break
-    except KeyboardInterrupt:
-        if len(timed) < 2 * FEWEST:
-            raise
+    def going() -> bool:
+        elapsed = (perf_counter_ns() - begun) / 1e9
+        told(elapsed / seconds)
+        return elapsed <= (1 - LEARNING) * seconds
+
+    timed = timings(setting, samples(chosen, seed), going)
     spent = (perf_counter_ns() - begun) / 1e9
     start = min(spent / seconds, 1.0)
     return learned(setting, timed, spent, advance=lambda done, total: told(start + (1 - start) * done / total))
@@ -115,129 +120,135 @@ def _families(without: Sequence[str]) -> list[Family]:
     return [family for name, family in known.items() if name not in without]
 
 
-def timings(setting: Setting, drawn: Iterator[Sample]) -> Iterator[Timed]:
-    """Networks timed in groups; one that the engine cannot run is passed over."""
-    with session(setting):
-        while True:
-            yield from _group(setting, drawn)
-
-
-def reference_network() -> Architecture:
-    """Two milliseconds of plain convolutions on a usual machine."""
-    return architecture("resnet18").scaled(width=0.5).with_resolution(128)
-
-
-def _group(setting: Setting, drawn: Iterator[Sample]) -> Iterator[Timed]:
-    """The reference network is loaded anew: where a load comes to lie in memory may make it some percent quicker or
-    slower for as long as it lives.
+def timings(setting: Setting, drawn: Iterator[Sample], going: Callable[[], bool]) -> list[Timed]:
+    """Networks timed one after the other and again later, for as long as it is ``going``, or until Ctrl-C where enough
+    were timed; one that the engine cannot load is passed over.
     """
-    reference = runner(reference_network(), setting).run
-    _warmed(reference)
-    group: list[Ready] = []
+    held: deque[_Held] = deque()
+    found: list[Timed] = []
+    with session(setting):
+        try:
+            for count, one in enumerate(_readied(setting, drawn)):
+                if count % PROBED == 0:
+                    probes = Probes(setting)
+                held.append(_Held(one, footprint(one.sample.arch, setting, None)))
+                for again in list(held)[::-1][::SPACING]:
+                    again.windows += probes.visit(again.ready.run)
+                while not _fits(held, setting):
+                    found.append(held.popleft().timed())
+                if not going():
+                    break
+        except KeyboardInterrupt:
+            if len(found) + len(held) < 2 * FEWEST:
+                raise
+        return found + [one.timed() for one in held if one.windows]
+
+
+class _Held:
+    """A network that is ready, of so many bytes, and how long it took so far."""
+
+    def __init__(self, ready: Ready, size: int) -> None:
+        self.ready, self.size = ready, size
+        self.windows: list[Window] = []
+
+    def timed(self) -> Timed:
+        return Timed(self.ready.sample, tuple(self.windows), self.ready.noted())
+
+
+def _fits(held: Collection[_Held], setting: Setting) -> bool:
+    """Whether another network may be made ready beside these, the youngest of which is due ``VISITS`` times."""
+    most = min(SPACING * (VISITS - 1), WAYS[setting.engine].most - PROBES - 1)
+    return len(held) <= max(most, 0) and sum(one.size for one in held) <= READY_BYTES
+
+
+def _readied(setting: Setting, drawn: Iterator[Sample]) -> Iterator[Ready]:
+    """Networks that are warm, without end; raises the engine's error after FAILURES of them in a row."""
     failed = 0
-    while len(group) < GROUP:
-        sample = next(drawn)
+    for sample in drawn:
         try:
             one = ready(sample, setting)
-            _warmed(one.run)
+            warmed(one.run)
             one.warm()
-            group.append(one)
         except (EngineError, ArchitectureError):  # it lacks an operation, or ONNX a rule for a user's own kind
             failed += 1
             if failed == FAILURES:
                 raise
-    calls = [reference, *(one.run for one in group)]
-    turns = [[_window(call) for call in calls] for _ in range(ROUNDS)]
-    beside, *times = (min(of_call) for of_call in zip(*turns, strict=True))
-    for one, ms in zip(group, times, strict=True):
-        yield Timed(one.sample, ms, beside, one.noted())
-
-
-def _warmed(call: Call) -> None:
-    end = perf_counter_ns() + WARM * 1e9
-    call()
-    while perf_counter_ns() < end:
-        call()
-
-
-def _window(call: Call) -> float:
-    """The median milliseconds of a turn; the first call, which brings the weights back into the caches, is not one."""
-    call()
-    taken: list[int] = []
-    end = perf_counter_ns() + WINDOW * 1e9
-    while not taken or perf_counter_ns() < end:
-        before = perf_counter_ns()
-        call()
-        taken.append(perf_counter_ns() - before)
-    return median(taken) / 1e6
+            continue
+        failed = 0
+        yield one
 
 
 def learned(
     setting: Setting, timed: Sequence[Timed], seconds: float, *, advance: Callable[[int, int], None] | None = None
 ) -> Profile:
     """A profile of what was timed; raises ProfileError for too few networks.  ``advance`` is told of steps."""
-    speeds = _speeds(timed)
+    check_enough(len(timed))
+    pace = Pace.usual(chain.from_iterable(one.windows for one in timed))
     surplus = [one.surplus_ms for one in timed if one.noted]
-    table = _Units(max(median(surplus), 0.0) if surplus else 0.0)
-    networks = [
-        table.enter(one, speed, noting=place % CALIBRATING > 0)
-        for place, (one, speed) in enumerate(zip(timed, speeds, strict=True))
-    ]
-    held = networks[::CALIBRATING]
-    others = [one for place, one in enumerate(networks) if place % CALIBRATING != 0]
-    units = table.rows()
-    estimator = learn(units, others, advance=advance)
-    profile = Profile(
+    table = _Units(pace, max(median(surplus), 0.0) if surplus else 0.0)
+    networks = [table.enter(one) for one in timed]
+    units, left_out = table.rows(), _left_out(timed)
+    estimator = learn(units, networks, left_out=left_out, advance=advance)
+    return Profile(
         device=describe(),
         setting=setting,
         version=version(setting),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=seconds,
-        reference_ms=median(one.reference_ms for one in timed),
+        pace=pace,
         units=units,
         networks=tuple(networks),
         estimator=estimator,
-        interval=(1.0, 1.0),
+        interval=_interval(estimator, units, networks, left_out),
     )
-    return _with_interval(profile, held)
 
 
-def _with_interval(profile: Profile, held: Sequence[TimedNetwork]) -> Profile:
-    """With the interval that networks which were not learned from show."""
-    ready = profile.estimator.ready()
-    parts = ready.parts(one.unit for one in profile.units)
-    sums = ([sum(part[place] * count for place, count in one.units) for part in parts] for one in held)
-    ratios = [one.ms / ready.total(*both) for one, both in zip(held, sums, strict=True)]
+def _left_out(timed: Sequence[Timed]) -> tuple[frozenset[int], ...]:
+    """For each member of the estimator the places of the networks that it does not learn from: whole ones, as those
+    that are asked about, whose units nobody noted.
+    """
+    places = [place for place, one in enumerate(timed) if one.sample.whole] or range(len(timed))
+    return tuple(frozenset(places[member::CALIBRATING]) for member in range(MEMBERS))
+
+
+def _interval(
+    estimator: Estimator,
+    units: Sequence[TimedUnit],
+    networks: Sequence[TimedNetwork],
+    left_out: Sequence[Collection[int]],
+) -> tuple[float, float]:
+    """What the networks show that a member did not learn from, by that member with the start and streaming of all."""
+    ratios = []
+    for member, places in zip(estimator.members, left_out, strict=True):
+        alone = msgspec.structs.replace(estimator, members=(member,)).ready()
+        parts = alone.parts(one.unit for one in units)
+        for one in (networks[place] for place in places):
+            sums = (sum(part[place] * count for place, count in one.units) for part in parts)
+            ratios.append(one.ms / alone.total(*sums))
     low, high = np.quantile(ratios, INTERVAL)
-    return msgspec.structs.replace(profile, interval=(float(low), float(high)))
-
-
-def _speeds(timed: Sequence[Timed]) -> list[float]:
-    """How slow the machine was at each network, as a ratio: by the reference times of the groups around it."""
-    times = [one.reference_ms for one in timed]
-    usual, reach = median(times) if times else 1.0, NEIGHBOURS * GROUP
-    return [median(times[max(0, place - reach) : place + reach + 1]) / usual for place in range(len(times))]
+    return float(low), float(high)
 
 
 class _Units:
-    """The distinct units of what was timed, and their times; noting one takes ``surplus_ms``."""
+    """The distinct units of what was timed, and their times at a pace; noting one takes ``surplus_ms``."""
 
-    def __init__(self, surplus_ms: float) -> None:
-        self._surplus = surplus_ms
+    def __init__(self, pace: Pace, surplus_ms: float) -> None:
+        self._pace, self._surplus_ms = pace, surplus_ms
         self._times: dict[Unit, list[float]] = {}
         self._places: dict[Unit, int] = {}
 
-    def enter(self, one: Timed, speed: float, *, noting: bool = True) -> TimedNetwork:
-        """Enter a network's units, their times where ``noting``, at the machine's usual speed; gives the network.
+    def enter(self, one: Timed) -> TimedNetwork:
+        """Enter a network's units and their times; gives the network.
 
-        Units were noted once, perhaps within a burst, which the network's own time shows.
+        Units were noted at a pace of their own, which the network's time shows.
         """
-        burst = sum(ms for _, ms in one.noted) / (one.ms + self._surplus * len(one.noted))
-        for unit, ms in one.noted if noting else ():
-            self._times.setdefault(unit, []).append(ms / speed / burst)
+        own = one.ms(self._pace)
+        slower = sum(ms for _, ms in one.noted) / (own + self._surplus_ms * len(one.noted))
+        for unit, ms in one.noted:
+            self._times.setdefault(unit, []).append(ms / slower)
         counts = tally(one.sample.arch)
         pairs = tuple((self._places.setdefault(unit, len(self._places)), times) for unit, times in counts.items())
-        return TimedNetwork(one.sample.arch.name, one.sample.family, one.sample.whole, pairs, one.ms / speed)
+        return TimedNetwork(one.sample.arch.name, one.sample.family, one.sample.whole, pairs, own)
 
     def rows(self) -> tuple[TimedUnit, ...]:
         """Every unit with the median of its times."""

@@ -241,7 +241,10 @@ class Database:
     def _decoded(self, text: str, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(text, type=kind)
-        except (msgspec.MsgspecError, VertebraError, TypeError) as error:  # TypeError: a column that holds no text
+        except VertebraError as error:  # a setting that is none here
+            what, remedy = f"holds what this vertebra does not know: {error}", "update vertebra (it is left as it is)"
+            raise ProfileError(what, where=str(self.path), remedy=remedy) from None
+        except (msgspec.MsgspecError, TypeError) as error:  # TypeError: a column that holds no text
             raise _corrupt(self.path, str(error)) from None
 
 

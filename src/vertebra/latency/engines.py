@@ -99,17 +99,23 @@ def body(arch: Architecture, *, batch: int = 1, resolution: int | None = None) -
     return data
 
 
-class _OnnxRuntime:
-    def __init__(self, arch: Architecture, setting: Setting, resolution: int | None) -> None:
-        model = body(arch, batch=setting.batch, resolution=resolution)
-        self._session = onnxruntime.session(model, setting.threads)
-        self._feed = {INPUT: noise(arch, setting.batch, resolution)}
+class OnnxRuntimeModel:
+    """What :func:`body` gives, on ONNX Runtime, with its feed; raises EngineError where it cannot be loaded."""
+
+    def __init__(self, model: bytes, feed: Mapping[str, NDArray[np.float32]], threads: int | None) -> None:
+        self._session = onnxruntime.session(model, threads)
+        self._feed = dict(feed)
 
     def run(self) -> object:
         try:
             return self._session.run(None, self._feed)[0]
         except Exception as error:  # its exceptions share no base but this
             raise EngineError(f"ONNX Runtime cannot run it: {first_line(error)}") from error
+
+
+def _onnx_runtime(arch: Architecture, setting: Setting, resolution: int | None) -> Runner:
+    model = body(arch, batch=setting.batch, resolution=resolution)
+    return OnnxRuntimeModel(model, {INPUT: noise(arch, setting.batch, resolution)}, setting.threads)
 
 
 class _OpenVino:
@@ -207,7 +213,7 @@ def _no_session(setting: Setting) -> AbstractContextManager[None]:
 
 
 WAYS: Mapping[str, Way] = {
-    "onnxruntime": Way(_OnnxRuntime, "its graph optimised", "onnxruntime", 32, _no_session),
+    "onnxruntime": Way(_onnx_runtime, "its graph optimised", "onnxruntime", 32, _no_session),
     "openvino": Way(_OpenVino, "its graph optimised", "openvino", 32, _no_session),
     "torch": Way(_Torch, "eager, contiguous (NCHW)", "torch", 32, _torch_session),
     "torch.compile": Way(_Compiled, "compiled, contiguous (NCHW)", "torch", 4, _compiler_session),

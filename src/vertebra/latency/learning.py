@@ -12,7 +12,7 @@ Both lines are fitted at once, on logarithms, with a loss that outliers cannot r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -50,26 +50,23 @@ def learn(
     units: Sequence[TimedUnit],
     networks: Sequence[TimedNetwork],
     *,
-    members: int = MEMBERS,
+    left_out: Sequence[Collection[int]] = (frozenset(),) * MEMBERS,
     steps: int = STEPS,
     advance: Callable[[int, int], None] | None = None,
 ) -> Estimator:
     """An estimator of these times; ``networks`` count their units by their places in ``units``.
 
-    Units without a time (None) only stand in networks.  Raises ProfileError for fewer than FEWEST networks,
-    MissingExtraError without torch.
+    ``left_out`` holds, for each member, the places of the networks that it does not learn from.  Units without a time
+    (None) only stand in networks.  Raises ProfileError for fewer than FEWEST networks, MissingExtraError without torch.
     """
     torch = torch_module()
-    if len(networks) < FEWEST:
-        raise ProfileError(
-            f"{len(networks)} networks were timed", allowed=f"at least {FEWEST}", remedy="give it more minutes"
-        )
+    check_enough(len(networks))
     table = _Table.of(units, networks, torch)
     trained = []
-    for member in range(members):
+    for member, places in enumerate(left_out):
         done = member * steps
-        tick = None if advance is None else (lambda step, done=done: advance(done + step, members * steps))
-        trained.append(_trained(table, torch, seed=member, steps=steps, tick=tick))
+        tick = None if advance is None else (lambda step, done=done: advance(done + step, len(left_out) * steps))
+        trained.append(_trained(table.without(places, torch), torch, seed=member, steps=steps, tick=tick))
     start, per_mb, cache = (math.exp(float(np.mean(ends))) for ends in zip(*(one.ends for one in trained), strict=True))
     return Estimator(
         mean=Array.of(table.mean),
@@ -78,6 +75,13 @@ def learn(
         start_ms=start,
         streaming=Streaming(ms_per_mb=per_mb, cache_mb=cache),
     )
+
+
+def check_enough(timed: int) -> None:
+    """Raises ProfileError for fewer than FEWEST networks."""
+    if timed < FEWEST:
+        allowed, remedy = f"at least {FEWEST}", "give it more minutes"
+        raise ProfileError(f"{timed} networks were timed", allowed=allowed, remedy=remedy)
 
 
 class _Member(NamedTuple):
@@ -124,6 +128,14 @@ class _Table(NamedTuple):
             [_counted(one, torch) for one in networks],
             torch.tensor([sum(reads[place] * times for place, times in one.units) for one in networks]).float(),
             torch.tensor([one.ms for one in networks]).log(),
+        )
+
+    def without(self, places: Collection[int], torch: Any) -> _Table:
+        """The networks at some places left out."""
+        kept = [place for place in range(len(self.networks)) if place not in places]
+        at = torch.tensor(kept, dtype=torch.long)
+        return self._replace(
+            networks=[self.networks[place] for place in kept], read=self.read[at], totals=self.totals[at]
         )
 
 

@@ -18,7 +18,7 @@ from vertebra.costs.count import cost
 from vertebra.data.threads import Progress
 from vertebra.engines.device import Device, describe
 from vertebra.engines.timing import Call, Timing
-from vertebra.errors import UsageError, VertebraError
+from vertebra.errors import ShapeError, UsageError, VertebraError
 from vertebra.latency.engines import WAYS, Runner, runner, session, version
 from vertebra.latency.load import Load, between, moment
 from vertebra.latency.setting import Setting
@@ -93,7 +93,10 @@ def measure(
     setting = setting or Setting()
     if type(seconds) not in (int, float) or not 0 < seconds <= MOST_SECONDS:
         raise UsageError(brief(seconds), where="seconds", allowed=f"above 0, at most {MOST_SECONDS:g}")
-    weights = [_bytes(arch, setting, resolution) for arch in archs]
+    weights = []
+    for arch in archs:
+        with named(arch):
+            weights.append(footprint(arch, setting, resolution))
     advance = _steps(progress, len(archs) * STEPS)
     found: list[Measurement] = []
     for places in groups(weights, WAYS[setting.engine].most, READY_BYTES):
@@ -213,7 +216,16 @@ def _ready(arch: Architecture, setting: Setting, resolution: int | None) -> Runn
     return one
 
 
-def _bytes(arch: Architecture, setting: Setting, resolution: int | None) -> int:
+@contextmanager
+def named(arch: Architecture) -> Iterator[None]:
+    """Where a map of the network fits no window, the error says of which network."""
+    try:
+        yield
+    except ShapeError as error:
+        raise error.at(f"{arch.name}: " if error.where else arch.name) from error
+
+
+def footprint(arch: Architecture, setting: Setting, resolution: int | None) -> int:
     """About what a ready network takes: its weights, once more as the engine packs them, and its activations."""
     costs = cost(arch, resolution=resolution)
     return 3 * costs.parameter_bytes + 4 * setting.batch * costs.activations

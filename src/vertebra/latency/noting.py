@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from vertebra.engines.operations import CountedOpenVino, operation_times
 from vertebra.engines.timing import Call
-from vertebra.latency.engines import INPUT, OPENVINO_TYPES, body, noise, runner
+from vertebra.latency.engines import INPUT, OPENVINO_TYPES, OnnxRuntimeModel, body, noise, runner
 from vertebra.latency.matching import unit_times
 from vertebra.latency.sampling import Sample
 from vertebra.latency.setting import Setting
 from vertebra.latency.units import Unit
 
-RUNS = 10
-"""Of a network whose operations ONNX Runtime traces."""
+RUNS = 4
+"""Of a network whose operations ONNX Runtime traces: more networks tell more than more runs."""
 
 UnitTimes = tuple[tuple[Unit, float], ...]
 """Milliseconds of each unit, in order of execution."""
@@ -50,7 +50,7 @@ def _traced(sample: Sample, setting: Setting) -> Ready:
     feed = {INPUT: noise(sample.arch, setting.batch)}
     times = operation_times(model, setting.engine, feed, RUNS, threads=setting.threads, rounds=1)
     noted = unit_times(sample.arch, times)
-    return Ready(sample, runner(sample.arch, setting).run, _nothing, lambda: noted)
+    return Ready(sample, OnnxRuntimeModel(model, feed, setting.threads).run, _nothing, lambda: noted)
 
 
 def _counted(sample: Sample, setting: Setting) -> Ready:

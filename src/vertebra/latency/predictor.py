@@ -18,7 +18,7 @@ from vertebra.latency.units import Unit, tally
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """Milliseconds for a batch; nine of ten networks that were held out lay between ``low`` and ``high``."""
+    """Milliseconds for a batch; nine of ten networks that a member had not seen lay between ``low`` and ``high``."""
 
     ms: float
     low: float

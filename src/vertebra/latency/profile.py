@@ -12,14 +12,13 @@ from vertebra.engines.device import Device
 from vertebra.errors import ProfileError
 from vertebra.latency.estimator import Estimator
 from vertebra.latency.features import ACTS, KINDS
+from vertebra.latency.pace import Milliseconds, Pace
 from vertebra.latency.setting import Setting
 from vertebra.latency.stored import StoredProfile
 from vertebra.latency.units import Unit
 
-VERSION = 2
+VERSION = 3
 """Of the document, which rises when what it holds, or what features mean, changes; another one is refused."""
-
-Milliseconds = Annotated[float, Meta(gt=0)]
 
 
 class TimedUnit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,10 +45,9 @@ class TimedNetwork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``made``: when, ISO 8601, UTC.  ``seconds``: what timing took.  ``version``: the engine's.
 
-    ``reference_ms`` is the median time of the reference network, which was timed beside all others; their times are at
-    that speed of the machine, however it varied.
-    ``interval``: the ratios of measured to predicted times between which nine of ten networks lay that were timed and
-    not learned from.
+    ``pace`` is the machine's usual one while the networks were timed; their times are at it, however it varied.
+    ``interval``: the ratios of measured to predicted times between which nine of ten networks lay that a member of the
+    estimator had not learned from and predicted.
     """
 
     device: Device
@@ -57,7 +55,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     version: str
     made: str
     seconds: float
-    reference_ms: Milliseconds
+    pace: Pace
     units: tuple[TimedUnit, ...]
     networks: tuple[TimedNetwork, ...]
     estimator: Estimator
@@ -134,11 +132,11 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     document: int
     seconds: float
-    reference_ms: Milliseconds
+    pace: Pace
     units: tuple[TimedUnit, ...]
     networks: tuple[TimedNetwork, ...]
     estimator: Estimator
     interval: tuple[float, float]
 
 
-_FIELDS = ("seconds", "reference_ms", "units", "networks", "estimator", "interval")
+_FIELDS = ("seconds", "pace", "units", "networks", "estimator", "interval")

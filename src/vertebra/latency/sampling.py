@@ -21,6 +21,11 @@ from vertebra.zoo.entry import Family
 SIDES = (32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288)
 """Resolutions in px."""
 
+SMALL = 0.2
+"""Part of the networks that get one of the first SMALL_SIDES: maps of one or four positions are worlds of their own."""
+
+SMALL_SIDES = 3
+
 WIDTHS, DEPTHS = (-2.0, 1.0), (-1.5, 0.5)
 """Powers of two between which multipliers are drawn."""
 
@@ -30,8 +35,13 @@ COPIES = 2
 WHOLE = 3
 """Every so many networks one keeps its depth."""
 
-MACS = (1_000_000, 700_000_000)
-"""Between which a shallow network stays; a whole one may have twice as many."""
+MACS = (1_000_000, 4_000_000_000)
+"""Between which a network stays."""
+
+ORDINARY = 400_000_000
+"""MACs of a shallow network, twice as many of a whole one, above which it is the more seldom taken the more it has: in
+the time of a large one several small ones are timed.
+"""
 
 PARAMS = (12_000_000, 40_000_000)
 """That a shallow and a whole network have at most: weights take time to make ready."""
@@ -68,26 +78,30 @@ def samples(families: Sequence[Family], seed: int = 0) -> Iterator[Sample]:
         if arch is not None:
             count += 1
             yield Sample(arch, family.name, whole)
-    known = some([family.name for family in families]) or "no family"
-    raise ProfileError(f"{known}: no network to time", allowed=f"from {MACS[0]:,} to {MACS[1]:,} MACs")
+    known, bounds = some([family.name for family in families]) or "no family", "from {:,} to {:,} MACs".format(*MACS)
+    raise ProfileError(f"{known}: no network to time", allowed=bounds, remedy="leave fewer families out")
 
 
 def _drawn(draw: random.Random, arch: Architecture, whole: bool) -> Architecture | None:
     """A relative of a network; None where it would be none, or too small or large."""
     width, depth = (2 ** draw.uniform(*bounds) for bounds in (WIDTHS, DEPTHS))
     try:
-        arch = arch.scaled(width=width, depth=depth if whole else 1.0).with_resolution(draw.choice(SIDES))
+        arch = arch.scaled(width=width, depth=depth if whole else 1.0).with_resolution(_side(draw))
         if not whole:
             arch = shallow(arch)
         if draw.random() < SWAPPED:
             arch = draw.choice(SWAPS)(draw, arch)
         costs = cost(arch)
-        least, most = MACS
-        fits = least <= costs.macs <= most * (2 if whole else 1) and costs.params <= PARAMS[whole]
+        seldom = draw.random() * costs.macs > ORDINARY * (1 + whole)
+        fits = MACS[0] <= costs.macs <= MACS[1] and not seldom and costs.params <= PARAMS[whole]
         tally(arch)  # raises for a user's own kind of node without a rule
     except (ArchitectureError, ShapeError, TransformError):
         return None
     return arch if fits else None
+
+
+def _side(draw: random.Random) -> int:
+    return draw.choice(SIDES[:SMALL_SIDES] if draw.random() < SMALL else SIDES)
 
 
 def shallow(arch: Architecture) -> Architecture:

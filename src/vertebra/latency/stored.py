@@ -66,8 +66,8 @@ def chosen(
 ) -> StoredProfile:
     """The latest profile of this setting on this device.
 
-    ``anyway`` takes, where there is none, the latest of this setting from another device, or else the latest of all.
-    Raises ProfileError that says what there is instead.
+    ``anyway`` takes, where there is none, the latest of this setting from another device, or else of this device, or
+    else of all.  Raises ProfileError that says what there is instead.
     """
     here = [one for one in profiles if identity(one.device) == identity(device)]
     fitting = [one for one in here if one.setting == setting]
