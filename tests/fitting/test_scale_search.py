@@ -205,7 +205,7 @@ def test_the_command_line(
     toy = ["--epochs", "1", "--images", "100", "--seeds", "1", "--alphas", "1,2", "--betas", "1"]
     code, out, _ = run(*toy, "--out", str(tmp_path / "made"))
     assert code == 0 and out.splitlines()[0].split()[:3] == ["alpha", "beta", "gamma"]
-    assert "the noise is not known" in out
+    assert "the noise is not known" in out and "to scale so: vertebra scale " in out.splitlines()[-1]
     code, out, err = run(*toy, "--out", str(tmp_path / "made"))
     assert code == 2 and "already exists" in err.splitlines()[-1] and out == ""
     code, out, _ = run(*toy, "--out", str(tmp_path / "made"), "--force", "--json")
