@@ -88,6 +88,17 @@ def medians(windows: Sequence[Windows]) -> np.ndarray:
     return np.array([median(one.ms for one in chain.from_iterable(own)) for own in windows])
 
 
+def spread_of_windows(windows: Sequence[Windows], archs: Sequence[Architecture], pace: Pace) -> tuple[float, float]:
+    """How far a window lies from its network's median, as a ratio, in the median: plain, and at a pace."""
+    plain, paced = [], []
+    for own, arch in zip(windows, archs, strict=True):
+        units = sum(tally(arch).values())
+        logs = np.log([(one.ms, pace.ms([one], units)) for one in chain.from_iterable(own)])
+        for found, column in zip((plain, paced), abs(logs - np.median(logs, 0)).T, strict=True):
+            found.append(float(np.median(column)))
+    return float(np.median(plain)), float(np.median(paced))
+
+
 def speed(truth: Truth, profile: Profile) -> float:
     """How much longer the profile's own networks take now, at its pace."""
     now = milliseconds(truth.panel, panel_of(profile), profile.pace)
@@ -222,6 +233,8 @@ def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
     line("activations alone", power_law(profile, chosen, 1) * now, ms)
     line("measured twice (loads 1 and 2)", *twice)
     line("measured twice (3 ms each)", once[:, 0], once[:, 1])
+    apart = spread_of_windows(truth.windows, archs, profile.pace)
+    print(f"  windows lie {100 * apart[0]:.1f}% from their network's median, at the pace {100 * apart[1]:.1f}%")
     low, high = profile.interval
     inside = (ms >= low * at_speed) & (ms <= high * at_speed)
     print(f"  inside the interval: {100 * np.mean(inside):.0f}%")
