@@ -205,7 +205,7 @@ def learned(
 
 def _left_out(timed: Sequence[Timed]) -> tuple[frozenset[int], ...]:
     """For each member of the estimator the places of the networks that it does not learn from: whole ones, as those
-    that are asked about, whose units nobody noted.
+    that are asked about, whose units nobody noted; any where there are none.
     """
     places = [place for place, one in enumerate(timed) if one.sample.whole] or range(len(timed))
     return tuple(frozenset(places[member::CALIBRATING]) for member in range(MEMBERS))
