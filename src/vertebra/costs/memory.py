@@ -8,8 +8,9 @@ apart.  ``bench/memory.py`` holds it against torch's own allocations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal, get_args
 
 import msgspec
 
@@ -105,38 +106,9 @@ def memory(
     ``checkpointing`` other than ``"none"`` needs an Architecture, and counts in training alone.  Raises UsageError for
     a batch, a precision or a checkpointing that is none; ArchitectureError and ShapeError as ``cost`` does.
     """
-    return course(
-        of, resolution=resolution, channels=channels, batch=batch, precision=precision, checkpointing=checkpointing
-    ).memory
-
-
-class Course(NamedTuple):
-    """The memory, and the moments that give it: of inference, and of training where the precision trains."""
-
-    memory: Memory
-    inference: tuple[Moment, ...]
-    training: tuple[Moment, ...] | None
-
-
-def course(
-    of: Architecture | Node,
-    *,
-    resolution: int | None = None,
-    channels: int | None = None,
-    batch: int = 1,
-    precision: Precision = "fp32",
-    checkpointing: Checkpointing = "none",
-) -> Course:
-    """What ``memory`` gives, with both timelines.  Raises as ``memory`` does."""
     setting = _setting(of, resolution, channels, batch, precision, checkpointing)
-    inference = _moments(setting, "inference")
-    training = _moments(setting, "training") if setting.precision in TRAINABLE else None
-    return Course(_memory(setting, inference, training), inference, training)
-
-
-def _memory(setting: Setting, forward: Iterable[Moment], both: Iterable[Moment] | None) -> Memory:
-    inference = _largest(setting, forward)
-    training = None if both is None else _largest(setting, both)
+    inference = _largest(setting, "inference")
+    training = _largest(setting, "training") if setting.precision in TRAINABLE else None
     roles = sum_of(role_counts(layer) for layer in _layers(setting))
     value = BYTES[setting.precision]
     weights = value * sum(number for role, number in roles if role in LEARNED)
@@ -201,7 +173,9 @@ def _setting(
     raise UsageError(f"a checkpointing of {brief(checkpointing)}", where="checkpointing", allowed=allowed)
 
 
+@lru_cache(maxsize=4)
 def _moments(setting: Setting, purpose: Purpose) -> tuple[Moment, ...]:
+    """Kept for a while: whoever asks for the memory often asks for its timelines next."""
     try:
         return _inference(setting) if purpose == "inference" else _training(setting)
     except RecursionError:
@@ -242,7 +216,7 @@ def _layers(setting: Setting) -> Iterator[Layer]:
     return layers(setting.of, setting.shape)
 
 
-def _largest(setting: Setting, moments: Iterable[Moment]) -> Moment:
+def _largest(setting: Setting, purpose: Purpose) -> Moment:
     """The first of the largest; the images themselves where nothing is done with them."""
     images = Sizes(setting.batch, BYTES[setting.precision]).of(setting.shape)
-    return max(moments, key=lambda moment: moment.bytes, default=Moment("", "forward", images))
+    return max(_moments(setting, purpose), key=lambda moment: moment.bytes, default=Moment("", "forward", images))

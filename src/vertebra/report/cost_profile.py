@@ -12,8 +12,8 @@ from vertebra.arch.maps import Map, every_map
 from vertebra.arch.shapes import Shape
 from vertebra.costs.count import Cost, cost
 from vertebra.costs.ledger import Moment
-from vertebra.costs.memory import Checkpointing, Memory, course
-from vertebra.costs.precision import Precision
+from vertebra.costs.memory import Checkpointing, Memory, memory, timeline
+from vertebra.costs.precision import TRAINABLE, Precision
 from vertebra.costs.rows import LayerCost, intensity
 
 K = TypeVar("K", str, int)
@@ -88,20 +88,29 @@ def profiled(
 
     Raises as ``cost`` and ``memory`` do.
     """
-    found, runs, trains = course(
-        arch, resolution=resolution, batch=batch, precision=precision, checkpointing=checkpointing
-    )
+    found = memory(arch, resolution=resolution, batch=batch, precision=precision, checkpointing=checkpointing)
+    runs = timeline(arch, resolution=resolution, batch=batch, precision=precision, checkpointing=checkpointing)
+    trains: tuple[Moment, ...] = ()
+    if precision in TRAINABLE:
+        trains = timeline(
+            arch,
+            resolution=resolution,
+            batch=batch,
+            precision=precision,
+            checkpointing=checkpointing,
+            purpose="training",
+        )
     costs = cost(arch, resolution=resolution)
     groups = list(_groups(costs.layers))
     where = _where(groups)
     peaks = (
         _peaks(where, runs),
-        _peaks(where, (moment for moment in trains or () if moment.phase == "forward")),
-        _peaks(where, (moment for moment in trains or () if moment.phase == "backward")),
+        _peaks(where, (moment for moment in trains if moment.phase == "forward")),
+        _peaks(where, (moment for moment in trains if moment.phase == "backward")),
     )
     moved = _moved(where, costs)
     units = (_unit(group, moved.get(at, 0), [peak.get(at, 0) for peak in peaks]) for at, group in enumerate(groups))
-    return Profile(arch, costs, found, tuple(unit for unit in units if unit.counts), runs, trains or ())
+    return Profile(arch, costs, found, tuple(unit for unit in units if unit.counts), runs, trains)
 
 
 def ends_of_parts(arch: Architecture) -> dict[str, Map]:
