@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from vertebra.fitting.embedding import at_resolution, embed
 from vertebra.fitting.embedding_files import Parts
 from vertebra.nn import build
 from vertebra.weights.load import load
+from vertebra.weights.pretrained import save_pretrained
 from vertebra.weights.save import save
 from vertebra.zoo import architecture, cifar_resnet
 
@@ -89,7 +90,7 @@ class Stops(Quiet):
     @contextmanager
     def task(self, name: str) -> Iterator[Advance]:
         def advance(done: float, total: float, note: str) -> None:
-            if done < total:
+            if 4 <= done < total:
                 raise KeyboardInterrupt
 
         yield advance
@@ -217,3 +218,43 @@ def test_bad_input_gets_a_line_before_any_work(bundle: Path, data: Path, tmp_pat
     with pytest.raises(DataError, match="none of the pictures can be read"):
         embed(bundle, tmp_path / "bad", tmp_path / "f.npz")
     assert not list(tmp_path.glob("f.*"))
+
+
+def test_a_saved_network_says_itself_what_it_is(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder, its name alone, and a file."""
+    monkeypatch.chdir(tmp_path)
+    net = build(cifar_resnet(1), seed=3)
+    save_pretrained(net, tmp_path / "mine")
+    save(net, tmp_path / "mine.safetensors")
+    for number, model in enumerate((tmp_path / "mine", "mine", "file:mine", "mine.safetensors")):
+        done = embed(model, data, tmp_path / f"{number}.npz")
+        assert (done.n, done.size) == (9, 64)
+        assert np.array_equal(table(done.path)["embedding"], table(tmp_path / "0.npz")["embedding"])
+    with pytest.raises(UsageError, match="a saved network has its own weights; leave them out"):
+        embed("mine", data, tmp_path / "x.npz", weights="auto")
+
+
+@pytest.mark.parametrize("model", ["nowhere/", "./nowhere", "nowhere.safetensors", "file:nowhere"])
+def test_a_model_that_is_not_there(model: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"nowhere.*: does not exist \(allowed: a bundle, a saved network, or a regist"
+    ):
+        embed(model, data, tmp_path / "x.npz")
+    with pytest.raises(UsageError, match=r"data: holds no bundle and no saved network \(allowed: a bundle, "):
+        embed("data", data, tmp_path / "x.npz")
+
+
+def test_a_run_that_goes_on_says_so_and_moves_its_bar_with_each_batch(
+    bundle: Path, data, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(embedding, "A_PART", 4)
+    monkeypatch.setattr(embedding, "AT_ONCE", 3)
+    with pytest.raises(Interrupted):
+        embed(bundle, data, tmp_path / "e.npz", watcher=Stops())
+    lines, seen, watcher = [], [], Quiet()
+    watcher.say = lines.append
+    watcher.task = lambda name: nullcontext(lambda done, total, note: seen.append((done, total)))
+    embed(bundle, data, tmp_path / "e.npz", watcher=watcher)
+    assert "going on after a stop: 4 of 10 pictures are done" in lines
+    assert seen == [(done, 10) for done in (4, 4, 7, 8, 8, 10)]

@@ -16,12 +16,14 @@ from torch import nn
 
 from tests.bundles import make_bundle
 from tests.fitting.digits import write
+from tests.weights.foreign import state_of
 from vertebra.arch.codec import to_json
 from vertebra.arch.record import replace
 from vertebra.bundle.bundle import load_bundle
 from vertebra.costs.budget import Budgets
 from vertebra.data.preprocess import Preprocess
 from vertebra.errors import (
+    AbsentError,
     DownloadError,
     Interrupted,
     OfflineError,
@@ -30,7 +32,7 @@ from vertebra.errors import (
     VertebraError,
     WeightsError,
 )
-from vertebra.fitting import finding, training
+from vertebra.fitting import fetching, finding, training
 from vertebra.fitting.console import Advance, Quiet
 from vertebra.fitting.finding import entry_named, find, named, offer_for
 from vertebra.fitting.fit import SEARCH_SHARE, _chosen, _starting_from_weights, fit
@@ -40,7 +42,7 @@ from vertebra.fitting.looking import look
 from vertebra.fitting.measuring import Latency, Measured
 from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult
-from vertebra.fitting.pretrained import check, fetch, fingerprint, network
+from vertebra.fitting.pretrained import CacheError, check, fetch, fingerprint, network
 from vertebra.fitting.repeating import repeat
 from vertebra.fitting.run_folder import Request, RunFolder, State
 from vertebra.fitting.searching import _by_promise
@@ -50,6 +52,7 @@ from vertebra.train.recipe import Recipe
 from vertebra.weights import catalogue
 from vertebra.weights.load import load
 from vertebra.weights.save import save
+from vertebra.weights.transport import ForbiddenError, UnreliableError
 from vertebra.weights.variants import as_given
 from vertebra.zoo import architecture, cifar_resnet
 from vertebra.zoo.registry import entry, families, variant
@@ -189,6 +192,15 @@ def test_with_a_network_the_smallest_of_each_family_are_offered(monkeypatch, tmp
     of = [one.family for one in found]
     assert "resnet18" in {one.name for one in found} and max(map(of.count, of)) <= finding.MOST_A_FAMILY
     assert all(one.bytes <= finding.MOST_BYTES and not one.at_hand and one.licence for one in found)
+
+
+def test_a_server_that_is_away_is_named(monkeypatch, tmp_path: Path, few: Path) -> None:
+    monkeypatch.setenv("VERTEBRA_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(finding, "reachable", lambda url: "pytorch" in url)
+    said, seen = Said(), look(str(few), seed=0, skip_bad=False, watcher=Quiet())
+    found = find(("auto",), seen, said.say)
+    assert found and {one.source.partition(":")[0] for one in found} == {"torchvision"}
+    assert said.lines == ["pretrained weights: huggingface.co cannot be reached; only what is elsewhere is tried"]
 
 
 def test_weights_at_224_px_are_not_sought_for_tiny_pictures() -> None:
@@ -457,6 +469,46 @@ def test_what_cannot_be_used_is_left_out_and_what_is_beside_it_is_taken(bundle: 
         find((str(tmp_path),), None, said.say)
 
 
+def file_of(name: str, source: str, path: Path) -> Path:
+    """A plain file, tensors alone, under the names of a project."""
+    torch.save({key: torch.zeros(one.shape) for key, one in state_of(name, source).items()}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "said"),
+    [
+        ("googlenet", "torchvision", "mean 0.5, deviation 0.5"),
+        ("resnet18", "torchvision", "mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225"),
+        ("mobilenetv1_100", "timm", "mean 0.5, deviation 0.5"),
+    ],
+)
+def test_a_plain_file_gets_its_projects_preprocessing(name: str, source: str, said: str, tmp_path: Path) -> None:
+    path = file_of(name, source, tmp_path / f"{name}.mine.pth")
+    published = catalogue.find(name, f"{source}:DEFAULT").input.preprocess()
+    (found,) = find((str(path),), None, print)
+    asked = offer_for(architecture(name), f"file:{path}")
+    assert found.preprocess == asked.preprocess == published
+    watcher = Said()
+    network(found.arch.with_classes(5), found, seed=0, say=watcher.say)
+    (line,) = [one for one in watcher.lines if "preprocessing" in one]
+    assert line == f"{name}: its preprocessing is not known; taken as that of {source}'s weights: {said}"
+
+
+def test_an_assumed_preprocessing_is_said(tmp_path: Path) -> None:
+    """timm's EfficientNet-B1 have two; and of our own names nothing is known."""
+    assert not catalogue.usual("efficientnet_b1", "timm")[1] and catalogue.usual("cifar_resnet20", "ours") is None
+    (found,) = find((str(file_of("efficientnet_b1", "timm", tmp_path / "efficientnet_b1.pth")),), None, print)
+    assert found.preprocess == catalogue.find("efficientnet_b1", "timm:DEFAULT").input.preprocess()
+    save(dict(build(architecture("cifar_resnet20")).state_dict()), tmp_path / "cifar_resnet20.safetensors")
+    (own,) = find((str(tmp_path / "cifar_resnet20.safetensors"),), None, print)
+    for one, said in ((found, "mean 0.5, deviation 0.5"), (own, "mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225")):
+        watcher = Said()
+        network(one.arch.with_classes(5), one, seed=0, say=watcher.say)
+        (line,) = [line for line in watcher.lines if "preprocessing" in line]
+        assert line == f"{one.name}: its preprocessing is not known; taken as {said}"
+
+
 @pytest.mark.parametrize(
     "source", ["/nowhere/resnet18.pth", "file:/nowhere/resnet18", "folder:/nowhere", "x.safetensors"]
 )
@@ -498,7 +550,10 @@ def test_what_was_changed_and_matched_is_said(tmp_path: Path) -> None:
     save(source, tmp_path / "w.safetensors")
     said = Said()
     network(arch.with_classes(4), offer(arch, tmp_path / "w.safetensors"), seed=1, say=said.say)
-    assert said.lines == ["cifar_resnet8: the classifier is new: 4 classes, where the weights have 10 (seed 1)"]
+    assert said.lines == [
+        "cifar_resnet8: the classifier is new: 4 classes, where the weights have 10 (seed 1)",
+        "cifar_resnet8: its preprocessing is not known; taken as mean 0.1 0.2 0.3, deviation 0.4 0.5 0.6",
+    ]
     values = [value for value in source.state_dict().values() if value.is_floating_point()]
     strange = {f"net.{number:03}": value for number, value in enumerate(values)}
     torch.save(strange, tmp_path / "strange.pth")  # which keeps their order
@@ -533,31 +588,73 @@ def job_that_tries(contender, watcher: Said, sources: tuple[str, ...] = ("auto",
     return SimpleNamespace(contender=contender, watcher=watcher, folder=folder)
 
 
+@pytest.mark.parametrize("fault", [OfflineError, UnreliableError])
 @pytest.mark.parametrize("sources", [("auto",), (TAG, "file:a.safetensors")])
-def test_after_a_failed_download_no_other_is_tried(sources: tuple[str, ...], monkeypatch) -> None:
+def test_a_server_that_is_away_is_asked_once(sources: tuple[str, ...], fault, monkeypatch) -> None:
     """Unasked weights that cannot be fetched are passed over; weights that were named are an error."""
     here = offer(cifar_resnet(1), Path("a.safetensors"))
-    measured = measured_of([*offers_of_one_tag(at_hand=False), here])
+    other = msgspec.structs.replace(here, name="other", source="torchvision:IMAGENET1K_V1", at_hand=False)
+    measured = measured_of([*offers_of_one_tag(at_hand=False), here, other])
     tried: list[str] = []
 
     def contender(one: Measured) -> None:
         tried.append(one.plan.offer.name)
-        raise OfflineError("nobody answers")
+        raise fault("nobody answers")
 
     def fetch(offer: Offer, within: float) -> None:
         tried.append(offer.name)
-        raise OfflineError("nobody answers")
+        raise fault("nobody answers")
 
-    monkeypatch.setattr(sys.modules["vertebra.fitting.fit"], "fetch", fetch)
+    monkeypatch.setattr(fetching, "fetch", fetch)
     said = Said()
     job = job_that_tries(contender, said, sources)
     if sources == ("auto",):
         assert _starting_from_weights(job, measured, SETTING, most=2) == {}
     else:
-        with pytest.raises(OfflineError, match="nobody answers"):
+        with pytest.raises(fault, match="nobody answers"):
             _starting_from_weights(job, measured, SETTING, most=2)
-    assert tried == ["net0", "cifar_resnet8"]
-    assert said.lines == [f"{name} is left out: nobody answers" for name in tried]
+    assert tried == ["net0", "cifar_resnet8", "other"]
+    assert said.lines == [
+        "net0 is left out, and nothing more is fetched from timm's server: nobody answers",
+        "cifar_resnet8 is left out: nobody answers",
+        "other is left out, and nothing more is fetched from torchvision's server: nobody answers",
+    ]
+
+
+@pytest.mark.parametrize("fault", [AbsentError, ForbiddenError, DownloadError])
+@pytest.mark.parametrize("sources", [("auto",), (TAG,)])
+def test_what_a_server_has_not_does_not_stop_the_others(sources: tuple[str, ...], fault, monkeypatch) -> None:
+    """Nor what it gives with other bytes than were published."""
+    tried: list[str] = []
+
+    def fetch(offer: Offer, within: float) -> None:
+        tried.append(offer.name)
+        if offer.name == "net0":
+            raise fault("is not there")
+
+    def contender(one: Measured) -> str:
+        if sources != ("auto",):
+            fetch(one.plan.offer, 0.0)
+        return one.plan.offer.name
+
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    said = Said()
+    measured = measured_of(offers_of_one_tag(at_hand=False))
+    made = _starting_from_weights(job_that_tries(contender, said, sources), measured, SETTING, most=2)
+    assert list(made.values()) == tried[1:] == ["net1", "net2"]
+    assert said.lines == ["net0 is left out: is not there"]
+
+
+def test_where_the_cache_cannot_be_written_nothing_more_is_fetched(monkeypatch) -> None:
+    def fetch(offer: Offer, within: float) -> None:
+        raise CacheError("no room")
+
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    said, here = Said(), offer(cifar_resnet(1), Path("a.safetensors"))
+    measured = measured_of([*offers_of_one_tag(at_hand=False), here])
+    made = _starting_from_weights(job_that_tries(lambda one: one.plan.offer.name, said), measured, SETTING, most=1)
+    assert list(made.values()) == ["cifar_resnet8"]
+    assert said.lines == ["net0 is left out, and nothing more is fetched: no room"]
 
 
 def test_families_with_weights_and_without_are_measured_in_turn(tmp_path: Path) -> None:
@@ -606,7 +703,7 @@ def test_where_nothing_else_fits_weights_that_cannot_be_had_are_the_error(monkey
     def fetch(offer: Offer, within: float) -> None:
         raise OfflineError("nobody answers")
 
-    monkeypatch.setattr(sys.modules["vertebra.fitting.fit"], "fetch", fetch)
+    monkeypatch.setattr(fetching, "fetch", fetch)
     candidates = measured_of(offers_of_one_tag(at_hand=False))
     scratch = msgspec.structs.replace(
         candidates[0], plan=msgspec.structs.replace(candidates[0].plan, name="new", offer=None), over="too slow"
@@ -628,17 +725,16 @@ def test_what_nobody_asked_for_is_fetched_in_a_part_of_the_time(monkeypatch) -> 
         given.append(within)
         clock.now += 100.0
         if len(given) == 2:
-            raise DownloadError("was not here within 50 s")
+            raise DownloadError("other bytes")
 
-    module = sys.modules["vertebra.fitting.fit"]
-    monkeypatch.setattr(module, "fetch", fetch)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    monkeypatch.setattr(fetching, "time", SimpleNamespace(monotonic=lambda: clock.now))
     setting = msgspec.structs.replace(SETTING, seconds=600.0)
     measured, said = measured_of(offers_of_one_tag(at_hand=False)), Said()
     job = job_that_tries(lambda one: one.plan.offer.name, said)
     made = _starting_from_weights(job, measured, setting, most=3)
-    assert given == [150.0, 50.0] and list(made.values()) == ["net0"]
-    assert said.lines == ["net1 is left out: was not here within 50 s"]
+    assert given == [150.0, 50.0] and set(made.values()) == {"net0"}  # whose weights are here for every resolution
+    assert said.lines == ["net1 is left out: other bytes", "no more weights are fetched: the 150 s for it are over"]
     given.clear()
     job = job_that_tries(lambda one: one.plan.offer.name, said, (TAG,))
     assert len(_starting_from_weights(job, measured, setting, most=3)) == 3 and not given
@@ -683,7 +779,7 @@ def test_the_rounds_share_what_time_fetching_has_left(monkeypatch) -> None:
         one.rounds.append(SimpleNamespace(points=[SimpleNamespace(val_accuracy=0.5, val_loss=1.0)]))
 
     folder.note = note
-    monkeypatch.setattr(sys.modules["vertebra.fitting.fit"], "fetch", fetch)
+    monkeypatch.setattr(fetching, "fetch", fetch)
     parts = {"train": range(100), "val": range(10), "test": range(10)}
     job = SimpleNamespace(contender=contender, cycle=cycle, folder=folder, watch=clock, watcher=Said(),
                           look=SimpleNamespace(dataset=SimpleNamespace(parts=parts), side=32),

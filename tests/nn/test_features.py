@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -367,3 +370,28 @@ def test_a_sum_writes_over_nothing_that_is_not_its_own():
         assert net(x).dtype == torch.float32
     net.conv = nn.Identity()
     assert torch.equal(net(x), 2 * before) and torch.equal(x, before)
+
+
+@pytest.mark.parametrize("wrap", [partial(torch.compile, backend="eager"), nn.DataParallel])
+def test_what_is_put_around_a_network_is_left_out(wrap):
+    net = build(tiny()).eval()
+    x = images(1, 3, 32, 32)
+    assert torch.equal(features(wrap(net), (8,))(x)[0], features(net, (8,))(x)[0])
+    assert torch.equal(embeddings(wrap(net))(x), embeddings(net)(x))
+
+
+def test_a_classifier_that_was_taken_away():
+    net = build(tiny())
+    del net.fc
+    assert features(net, (4,)).strides == (4,)
+    for take in (embeddings, lambda net: features(net, nodes=("fc",))):
+        with pytest.raises(
+            TransformError, match=r"^the network's 'fc' was taken away; put nn.Identity.* in its place$"
+        ):
+            take(net)
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_strides_in_an_array(kind):
+    with pytest.raises(TransformError, match=r"^expected a list of strides or names, got .*; put it in brackets$"):
+        features(build(tiny()), kind([4, 8]))

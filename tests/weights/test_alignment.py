@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from itertools import takewhile
+
 import pytest
 import torch
 
@@ -63,13 +67,18 @@ def test_never_wrong(pair):
     "name", ["alexnet", "resnet18", "mobilenet_v2", "efficientnet_b0", "densenet121", "convnext_tiny", "googlenet"]
 )
 def test_structure_is_enough_for_most(name):
-    """Words that nobody knows, their numbers kept: groups and numbers tell everything, in whatever order."""
+    """Words that nobody knows, their numbers kept: groups and numbers tell everything where there is no order.
+
+    Names that were sorted have ``layer3.10`` before ``layer3.2``, which is no disagreement.
+    """
     state = state_of(name, "torchvision")
     expected = names_of(ours(name, "torchvision"), name, "torchvision")
     strange = foreign_words(state)
     original = dict(zip(strange, state, strict=True))
     assert outcome(name, strange, original, expected) == "right"
-    assert outcome(name, reordered(strange), original, expected) == "right"
+    sorted_by_name = {key: strange[key] for key in sorted(strange)}
+    assert outcome(name, sorted_by_name, original, expected) == "right"
+    assert outcome(name, Checkpoint(reordered(strange), in_order=False), original, expected) == "right"
 
 
 @pytest.mark.parametrize("pair", marked(PEERS, QUICK_PEERS))
@@ -83,6 +92,67 @@ def test_never_wrong_by_numbers(pair):
         outcome(name, strange, original, expected)
         outcome(name, reordered(strange), original, expected)
         assert outcome(name, without_one(strange)[0], original, expected) != "right"
+        moved = reordered(state)
+        outcome(name, numbered(moved), dict(zip(numbered(moved), moved, strict=True)), expected)
+
+
+@pytest.mark.parametrize("numbered", [enumerated, enumerated_by_kind])
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_of_a_shuffled_file(numbered, seed):
+    """Hardly a tensor of this network is certain, but together the numbers contradict what is executed after what."""
+    name = "resnext101_64x4d"
+    moved = reordered(state_of(name, "torchvision"), seed)
+    with pytest.raises(AmbiguousWeightsError, match="fit in two ways"):
+        match(architecture(name), numbered(moved))
+
+
+class TestBlocksThatAreAlike:
+    """The 23 blocks of a third stage: but for the first, each could be any other."""
+
+    NAME = "resnext101_32x16d"
+    DISAGREE = "fit in two ways, since their numbers and the order in the file disagree: "
+
+    @pytest.fixture
+    def strange(self):
+        return foreign_words(state_of(self.NAME, "timm"))
+
+    @pytest.fixture
+    def stage(self, strange):
+        """What the names of the third stage begin with."""
+        ((stage, _),) = Counter(name.partition(".")[0] for name in strange).most_common(1)
+        return stage
+
+    def test_honest(self, strange):
+        state, expected = state_of(self.NAME, "timm"), names_of(ours(self.NAME, "timm"), self.NAME, "timm")
+        original = dict(zip(strange, state, strict=True))
+        for order in (strange, sorted(strange)):
+            assert outcome(self.NAME, {name: strange[name] for name in order}, original, expected) == "right"
+
+    def test_moved_in_the_file(self, strange, stage):
+        blocks = list(dict.fromkeys(name.split(".")[1] for name in strange if name.startswith(stage)))
+        random.Random(0).shuffle(blocks)
+        inside = [name for one in blocks for name in strange if name.startswith(f"{stage}.{one}.")]
+        before = takewhile(lambda name: not name.startswith(f"{stage}."), strange)
+        order = dict.fromkeys((*before, *inside, *strange))
+        self.disagree({name: strange[name] for name in order}, f"{stage}.")
+
+    def test_numbered_anew(self, strange, stage):
+        """In the file as before, so that one of both must be a lie."""
+        swapped = {f"{stage}.7": f"{stage}.12", f"{stage}.12": f"{stage}.7"}
+        renamed = {}
+        for name, tensor in strange.items():
+            block = ".".join(name.split(".")[:2])
+            renamed[swapped.get(block, block) + name.removeprefix(block)] = tensor
+        self.disagree(renamed, f"{stage}.")
+
+    def disagree(self, tensors, where):
+        with pytest.raises(AmbiguousWeightsError, match=self.DISAGREE) as caught:
+            match(architecture(self.NAME), tensors)
+        text = str(caught.value)
+        assert "\n" not in text and where in text and " -> stages.2." in text
+        assert "save it as safetensors" in text and text.endswith("say so: weights='ordered:PATH'")
+        named = Checkpoint(tensors, in_order=False)
+        assert match(architecture(self.NAME), named).report.naming == "unknown"
 
 
 def test_numbers_in_the_order_of_the_file_are_seen_through():

@@ -237,8 +237,10 @@ class TestVerb:
     def test_a_table(self, said):
         table = said("resnet50")
         (line,) = [line for line in table.splitlines() if "IMAGENET1K_V2" in line and line.startswith("resnet50 ")]
-        for word in ("80.86", "224", "torchvision 0.", "bsd-3-clause", "102.5", "1000", "224 px, resize 232, bilinear"):
+        how = "224 px, resize 232, bilinear, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225"
+        for word in ("80.86", "224", "torchvision 0.", "bsd-3-clause", "102.5", "1000", how):
             assert word in line
+        assert "bilinear, mean 0.5, deviation 0.5" in said("googlenet")
         assert "densenet" not in table
 
     def test_an_alias(self, said):

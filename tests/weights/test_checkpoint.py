@@ -123,10 +123,13 @@ class TestCodeIsNotRun:
         assert text.endswith("torch.save(net.state_dict(), path), or safetensors")
         assert not (tmp_path / "sprung").exists()
 
-    def test_plain_pickle(self, tmp_path):
+    @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+    def test_plain_pickle(self, tmp_path, protocol):
+        """It is refused, not called broken."""
         path = tmp_path / "w.pkl"
-        path.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
-        fault(path)
+        path.write_bytes(pickle.dumps({"weights": torch.ones(2).numpy(), "x": Trap(tmp_path / "sprung")}, protocol))
+        text = fault(path)
+        assert text.startswith("refused: reading it would run code (") and "write it again" not in text
         assert not (tmp_path / "sprung").exists()
 
     def test_whole_module(self, tmp_path):

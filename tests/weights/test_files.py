@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -134,3 +135,37 @@ class TestCannotWrite:
         assert str(caught.value) == f"{path}: cannot be written: No space left on device"
         assert [entry.name for entry in tmp_path.iterdir()] == ["w.safetensors"]
         assert read(path)["a"].tolist() == [1, 1]
+
+    def test_rights_are_those_of_any_file(self, tmp_path):
+        """safetensors makes files that only their owner may read."""
+        (tmp_path / "any").write_text("")
+        save(build(tiny()), tmp_path / "w.safetensors")
+        assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("weights", "line"),
+    [
+        ({"a": 3}, "a is 3 (allowed: tensors and arrays of numbers)"),
+        ({"a": np.array(["x"])}, "a is an array of <U1 (allowed: tensors and arrays of numbers)"),
+        ({1: torch.zeros(2)}, "a tensor's name is 1 (allowed: text)"),
+        ({"a": torch.zeros(2).to_sparse()}, "a is sparse (allowed: dense tensors of plain numbers)"),
+        (
+            {"a": torch.zeros(2, device="meta")},
+            "a has no values: it is on the meta device; give the network weights first",
+        ),
+        (3, "expected a network or a mapping of names to tensors, got 3"),
+    ],
+)
+def test_what_a_file_cannot_hold(tmp_path, weights, line):
+    with pytest.raises(WeightsError) as caught:
+        save(weights, tmp_path / "w.safetensors")
+    assert str(caught.value) == line and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrap", [partial(torch.compile, backend="eager"), torch.nn.DataParallel])
+def test_what_is_put_around_a_network_is_left_out(tmp_path, wrap):
+    net = build(tiny())
+    save(net, tmp_path / "plain.safetensors")
+    save(wrap(net), tmp_path / "wrapped.safetensors")
+    assert (tmp_path / "plain.safetensors").read_bytes() == (tmp_path / "wrapped.safetensors").read_bytes()

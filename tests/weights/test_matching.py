@@ -119,6 +119,27 @@ class TestWrappers:
         assert found.report.unwrapped == ("backbone.",)
         assert "left (outside backbone): criterion.weight" in str(found.report)
 
+    @pytest.mark.parametrize("prefix", ["cnn.", "1."])
+    def test_a_prefix_that_nobody_knows(self, prefix):
+        """``self.cnn = resnet50()``: known names, so nothing is ambiguous, whatever stands before them."""
+        theirs = state_of("resnet50", "torchvision")
+        state = {f"{prefix}{name}": tensor for name, tensor in theirs.items()}
+        found = match(architecture("resnet50"), {**state, "decoder.weight": torch.ones(3)})
+        assert found.report.naming == "torchvision" and found.report.unwrapped == (prefix,)
+        assert [left.name for left in found.report.left] == ["decoder.weight"]
+        assert {pair.theirs for pair in found.report.pairs} == theirs.keys()
+
+    def test_two_networks_side_by_side(self, theirs):
+        """Neither is taken, be their names known or not."""
+        state = {f"{side}.{name}": tensor for side in ("model", "encoder") for name, tensor in theirs.items()}
+        with pytest.raises(AmbiguousWeightsError) as caught:
+            match(architecture("resnet18"), state)
+        assert str(caught.value) == (
+            "checkpoint: holds the network twice: model.* and encoder.*; save the one that you mean"
+        )
+        state = {f"{side}.{name}": tensor for side in ("first", "second") for name, tensor in theirs.items()}
+        assert "too many" in fault(architecture("resnet18"), state)
+
     def test_what_was_taken_off_before_is_told(self, theirs):
         found = match(architecture("resnet18"), Checkpoint(theirs, unwrapped=("state_dict", "module.")))
         assert "unwrapped: state_dict, module." in str(found.report)

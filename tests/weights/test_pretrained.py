@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub
@@ -22,10 +23,12 @@ from vertebra.costs.count import cost
 from vertebra.data.preprocess import Preprocess
 from vertebra.errors import AbsentError, DownloadError, OfflineError, OutputError, WeightsError
 from vertebra.nn import build
+from vertebra.weights.described import difference
 from vertebra.weights.load import load
 from vertebra.weights.origin import Origin
 from vertebra.weights.pretrained import Backbone, from_pretrained, push_to_hub, save_pretrained
 from vertebra.weights.save import save
+from vertebra.zoo import families
 
 HOW = Preprocess(size=32, resize=36, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2))
 LABELS = ("cat", "dog", "é|`", "cow", "hen")
@@ -221,3 +224,56 @@ def test_without_huggingface_hub():
 def test_the_front_has_them():
     assert vertebra.from_pretrained is from_pretrained and vertebra.push_to_hub is push_to_hub
     assert vertebra.save_pretrained is save_pretrained and vertebra.save is save and vertebra.load is load
+
+
+@pytest.mark.parametrize("wrap", [partial(torch.compile, backend="eager"), torch.nn.DataParallel])
+def test_a_wrapped_network_is_saved_as_it_is_within(net, tmp_path, wrap):
+    save_pretrained(wrap(net), tmp_path / "mine")
+    is_the_same(from_pretrained(tmp_path / "mine"), net)
+    with safe_open(tmp_path / "mine" / "model.safetensors", "pt") as file:
+        assert set(file.keys()) == set(net.state_dict())
+
+
+def test_a_classifier_that_was_put_in_by_hand(net, tmp_path):
+    """As torchvision's and timm's users do: its labels and accuracy are gone, and the card says so too."""
+    net.fc = torch.nn.Linear(net.fc.in_features, 3)
+    save_pretrained(net, tmp_path / "mine")
+    again = from_pretrained(tmp_path / "mine")
+    assert again.arch == net.arch.with_classes(3)
+    assert (again.weights.labels, again.weights.top1, again.weights.preprocess) == (None, None, HOW)
+    x = images(2, 3, 32, 32)
+    torch.testing.assert_close(again(x), net(x))
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "with 3 classes" in card and "71.5" not in card
+    save(net, tmp_path / "w.safetensors")
+    assert load(None, tmp_path / "w.safetensors").weights.labels is None
+
+
+def test_a_network_that_its_architecture_does_not_describe(net, tmp_path):
+    """What could not be loaded again is not written."""
+    net.fc = torch.nn.Identity()
+    with pytest.raises(WeightsError) as caught:
+        save_pretrained(net, tmp_path / "mine")
+    assert str(caught.value) == (
+        "the network is not what net.arch says: fc.weight is missing; "
+        "save its tensors alone: save(net.state_dict(), PATH)"
+    )
+    assert not list(tmp_path.glob("mine/*"))
+
+
+def test_every_registered_network_is_what_its_architecture_says():
+    for family in families():
+        arch = family.entries[0].make()
+        with torch.device("meta"):
+            assert difference(arch, build(arch).state_dict()) is None, arch.name
+
+
+def test_a_path_is_not_sought_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.safetensors").write_bytes(b"")
+    for name in ("./nowhere", tmp_path / "nowhere", Path("nowhere")):
+        with pytest.raises(WeightsError, match=r"nowhere: does not exist \(allowed: a folder, or owner/name of a rep"):
+            from_pretrained(name)
+    for name in ("w.safetensors", tmp_path / "w.safetensors"):
+        with pytest.raises(WeightsError, match=r"w\.safetensors: is no folder; a file is read by load"):
+            from_pretrained(name)

@@ -352,7 +352,11 @@ class TestHub:
     def test_weights_alone(self, server, stored):
         server.repository("me/bare", {STORED: stored})
         net = load(TIMM, "hub:me/bare")
-        assert net.weights.preprocess is None and net.weights.report.naming == "timm"
+        assert net.weights.preprocess == find(TIMM, TAG).input.preprocess() and net.weights.report.naming == "timm"
+        assert net.weights.notes == (
+            "its preprocessing is not known; taken as that of timm's weights: mean 0.485 0.456 0.406, "
+            "deviation 0.229 0.224 0.225",
+        )
         with pytest.raises(UsageError, match="nothing says which architecture these weights are of"):
             load(None, "hub:me/bare")
 
@@ -438,7 +442,7 @@ class TestRefused:
             load(TIMM, "hub:me/body")
         net = load(TIMM, "hub:me/body", classes=4)
         assert net.fc.weight.shape[0] == 4 and net.fc.weight.std() > 0
-        assert net.weights.notes == ("the classifier is new: 4 classes, where the weights have none (seed 0)",)
+        assert net.weights.notes[-1] == "the classifier is new: 4 classes, where the weights have none (seed 0)"
 
 
 def test_what_is_worth_some_time_alone(published, stored):

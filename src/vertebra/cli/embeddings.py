@@ -16,11 +16,13 @@ def register(app: typer.Typer) -> None:
 
 
 def features(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A bundle, or a registered name with --weights.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A bundle, a saved network, or a registered name with --weights.")
+    ],
     data: Annotated[str, typer.Argument(help="A folder of pictures, a .tar of one, or digits.")],
     out: Annotated[Path, typer.Option(help="The table: a .parquet, or a .npz.")],
     weights: Annotated[
-        str | None, typer.Option(help="Of a registered name: auto, a file, torchvision:TAG, timm:TAG.")
+        str | None, typer.Option(help="Of a registered name: auto, a file, torchvision:TAG, timm:TAG, hub:OWNER/NAME.")
     ] = None,
     resolution: Annotated[int | None, typer.Option(min=1, help="Side in px; the weights' own by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier table, or a stopped run.")] = False,

@@ -23,20 +23,20 @@ from vertebra.data.preprocess import Preprocess, normalised, sized
 from vertebra.data.sources import open_data
 from vertebra.data.threads import each
 from vertebra.errors import DataError, ImageError, Interrupted, UsageError
-from vertebra.fitting.console import Quiet, Watcher
+from vertebra.fitting.console import Advance, Quiet, Watcher
 from vertebra.fitting.embedding_files import Job, Parts, check_place, written
-from vertebra.fitting.finding import bundled, offer_for
-from vertebra.fitting.offers import Offer
+from vertebra.fitting.finding import CONFIG, FILES, bundled, offer_for
+from vertebra.fitting.offers import Offer, preprocess_of
 from vertebra.fitting.pretrained import fingerprint, remarks
 from vertebra.nn import embeddings
 from vertebra.train.device import device_named, use_own_cores
 from vertebra.train.memory import keep_freed_memory
 from vertebra.weights.load import load
-from vertebra.zoo.registry import architecture
+from vertebra.zoo.registry import architecture, names
 
 AT_ONCE = 64
 """Pictures that go through the network together."""
-A_PART = 1024
+A_PART = 256
 """Pictures whose vectors are written together: what a stop may lose."""
 
 
@@ -76,8 +76,9 @@ def embed(
 ) -> Embedded:
     """A vector for each picture of ``data`` (a folder, with or without classes, or a ``.tar`` of one) into ``out``.
 
-    ``model``: a bundle, or an architecture or its registered name with the source of its ``weights``.  A vector is
-    what reaches the network's classifier; its last map averaged over the positions where it has none.  ``out`` ends in
+    ``model``: a bundle, a saved network (a folder, a file, ``hub:owner/name``), or an architecture or its registered
+    name with the source of its ``weights``.  A vector is what reaches the network's classifier; its last map averaged
+    over the positions where it has none.  ``out`` ends in
     ``.parquet`` (columns ``path``, ``label``, which is null without classes, and ``embedding``, a list of fixed size of
     float32) or ``.npz`` (arrays of the same names).  ``resolution`` in px is the weights' own by default; at another
     one the same part of a picture is seen.  Pictures that cannot be read are left out and listed.  After a stop the
@@ -122,11 +123,15 @@ def embed(
 def _embedded(model: Model, dataset: Dataset, parts: Parts, watcher: Watcher) -> None:
     """Every part that is not there yet."""
     samples = dataset.samples
+    starts = range(0, len(samples), A_PART)
+    done = sum(len(samples[start : start + A_PART]) for number, start in enumerate(starts) if parts.has(number))
+    if done:
+        watcher.say(f"going on after a stop: {done:,} of {len(samples):,} pictures are done")
     with watcher.task(f"embedding {len(samples):,} pictures") as advance:
-        for number, start in enumerate(range(0, len(samples), A_PART)):
+        for number, start in enumerate(starts):
             some = samples[start : start + A_PART]
             if not parts.has(number):
-                parts.write(number, *_vectors(model, dataset, some, start))
+                parts.write(number, *_vectors(model, dataset, some, start, advance))
             advance(start + len(some), len(samples), "")
 
 
@@ -159,12 +164,41 @@ def _unlabelled(spec: str) -> Dataset | None:
 
 def model_of(model: str | Path | Architecture, weights: str | Path | None, resolution: int | None) -> Model:
     """The network that embeds; raises UsageError for a name without weights, and a bundle with others."""
-    offer = _offer(model, weights)
-    net = load(offer.arch, offer.source)
+    source = saved(model)
+    if source is None:
+        offer = _offer(model, weights)
+        source, own = offer.source, offer.preprocess
+        net = load(offer.arch, source)
+    elif weights is None:
+        net = load(None, source)
+        origin = net.__dict__["weights"]
+        own = origin.preprocess or preprocess_of(net.__dict__["arch"], origin.report.naming)
+    else:
+        raise UsageError("a saved network has its own weights", where="--weights", remedy="leave them out")
     arch: Architecture = net.__dict__["arch"]  # the variant that was recognised
-    preprocess = offer.preprocess if resolution is None else at_resolution(offer.preprocess, resolution)
+    preprocess = own if resolution is None else at_resolution(own, resolution)
     body = embeddings(net).to(device_named()).eval()
-    return Model(body, preprocess, offer.source, fingerprint(net), arch.hash, remarks(net))
+    return Model(body, preprocess, source, fingerprint(net), arch.hash, remarks(net, own))
+
+
+def saved(model: str | Path | Architecture) -> str | None:
+    """The source of a network that was saved with its architecture: a folder, a file or a repository; else None.
+
+    Raises UsageError for what can be nothing but a path, where no such thing is.
+    """
+    text = "" if isinstance(model, Architecture) else str(model)
+    scheme, colon, rest = text.partition(":")
+    if not text or scheme == "hub":
+        return text or None
+    path = Path(rest if scheme == "file" else text).expanduser()
+    if (path / MANIFEST).is_file():
+        return None
+    if (path / CONFIG).is_file() or path.is_file():
+        return f"file:{path.resolve()}"
+    if colon or os.sep in text or path.suffix in FILES or (path.is_dir() and text not in names()):
+        what = "holds no bundle and no saved network" if path.is_dir() else "does not exist"
+        raise UsageError(what, where=text, allowed="a bundle, a saved network, or a registered name with --weights")
+    return None
 
 
 def at_resolution(own: Preprocess, size: int) -> Preprocess:
@@ -180,19 +214,20 @@ def _offer(model: str | Path | Architecture, weights: str | Path | None) -> Offe
     arch = model if isinstance(model, Architecture) else architecture(str(model))
     offer = None if weights is None else offer_for(arch, str(weights))
     if offer is None:
-        allowed = "auto, a file, torchvision:TAG, timm:TAG"
+        allowed = "auto, a file, torchvision:TAG, timm:TAG, hub:OWNER/NAME"
         raise UsageError(f"{arch.name} without weights knows nothing", where="--weights", allowed=allowed)
     return offer
 
 
 def _vectors(
-    model: Model, dataset: Dataset, samples: Sequence[Sample], start: int
+    model: Model, dataset: Dataset, samples: Sequence[Sample], start: int, advance: Advance
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], tuple[Bad, ...]]:
     """Places among all samples and their vectors float32[N, D], and those that cannot be read."""
     places: list[int] = []
     vectors: list[NDArray[np.float32]] = []
     bad: list[Bad] = []
     for first in range(0, len(samples), AT_ONCE):
+        advance(start + first, len(dataset.samples), "")
         some = samples[first : first + AT_ONCE]
         found = each(lambda sample: _picture(dataset, sample, model.preprocess), some)
         good = [index for index, one in enumerate(found) if not isinstance(one, Bad)]

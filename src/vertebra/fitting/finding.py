@@ -12,11 +12,10 @@ from vertebra.arch.architecture import Architecture
 from vertebra.bundle.bundle import Bundle
 from vertebra.bundle.manifest import MANIFEST
 from vertebra.bundle.manifest import WEIGHTS as BUNDLED
-from vertebra.data.preprocess import Preprocess
 from vertebra.errors import UnknownNameError, UsageError, WeightsError, some
 from vertebra.fitting.asking import as_asked
 from vertebra.fitting.looking import Look
-from vertebra.fitting.offers import Offer
+from vertebra.fitting.offers import Offer, preprocess_of
 from vertebra.fitting.pretrained import usable
 from vertebra.fitting.reaching import reachable
 from vertebra.weights import catalogue
@@ -98,7 +97,7 @@ def _matched(found: Offered, source: str, name: str) -> Offer:
     Raises WeightsError for a file that is broken, or of another network.
     """
     matched = match(found.arch, read_checkpoint(found.path), ordered=found.ordered)
-    return _offer(found._replace(arch=matched.variant), source, name)
+    return _offer(found._replace(arch=matched.variant), source, name, matched.report.naming)
 
 
 # -- unasked -------------------------------------------------------------------------------------------------------
@@ -117,9 +116,12 @@ def _unasked(seen: Look, say: Say) -> tuple[Offer, ...]:
         for _, name, weight in known[:MOST_A_FAMILY]:
             if at_hand(weight) or _can_be_fetched(address(weight), hosts):
                 found.append(_published(name, weight))
+    silent = " and ".join(host for host, answers in hosts.items() if not answers)
     if not found:
-        away = "the network is switched off" if offline() else f"{' and '.join(hosts)} cannot be reached"
+        away = "the network is switched off" if offline() else f"{silent} cannot be reached"
         say(f"pretrained weights: none could be had: the cache holds none, and {away}; training from scratch")
+    elif silent:
+        say(f"pretrained weights: {silent} cannot be reached; only what is elsewhere is tried")
     return tuple(found)
 
 
@@ -279,22 +281,14 @@ def _local(path: Path, found: Offered, name: str | None = None) -> Offer:
     return _offer(found, f"file:{path.resolve()}", name)
 
 
-def _offer(found: Offered, source: str, name: str | None = None) -> Offer:
+def _offer(found: Offered, source: str, name: str | None = None, naming: str = "") -> Offer:
     name = name or found.arch.name
     return Offer.of(
         found.arch,
         source,
-        found.origin.preprocess or preprocess_of(found.arch),
+        found.origin.preprocess or preprocess_of(found.arch, naming),
         name=name,
         family=entry(name)[0].name if name in names() else None,
         size=found.path.stat().st_size,
         licence=found.origin.licence,
     )
-
-
-def preprocess_of(arch: Architecture) -> Preprocess:
-    """ImageNet's, for weights that say nothing better."""
-    size = arch.resolution
-    if arch.channels == 1:
-        return Preprocess(size=size, resize=size, colour="grey", mean=(0.5,), std=(0.5,))
-    return Preprocess(size=size, resize=size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from vertebra.costs.budget import Budgets, parse_budgets
 from vertebra.errors import DataError, WeightsError
 from vertebra.fitting import starting
 from vertebra.fitting.console import Quiet, Watcher
+from vertebra.fitting.fetching import Fetching
 from vertebra.fitting.finding import AUTO, find, named
 from vertebra.fitting.forecast import forecast_of
 from vertebra.fitting.further import further
@@ -28,7 +28,6 @@ from vertebra.fitting.layout import Plan, breach, plans, pretrained_plans, withi
 from vertebra.fitting.measuring import Measured
 from vertebra.fitting.offers import Offer
 from vertebra.fitting.packing import FitResult, pack, reserve
-from vertebra.fitting.pretrained import fetch
 from vertebra.fitting.run_folder import Request
 from vertebra.fitting.searching import search
 from vertebra.zoo.registry import families
@@ -183,30 +182,27 @@ def _starting_from_weights(
 ) -> dict[str, Contender]:
     """At most so many contenders that start from weights, by name, their weights fetched.
 
-    Weights that cannot be had are passed over in a line; after the first failure nothing more is downloaded, so that a
-    machine without a network goes on at once, and unasked not longer than FETCHING_SHARE of the time.  Raises
+    Weights that cannot be had are passed over in a line, and the others tried, but those of a server that is away, so
+    that a machine without a network goes on at once; unasked not longer than FETCHING_SHARE of the time.  Raises
     WeightsError where none can be had of weights that were named, or that are ``needed``: nothing else fits.
     """
     unasked = job.folder.request.weights == (AUTO,)
-    until = time.monotonic() + FETCHING_SHARE * setting.seconds
+    fetching = Fetching(FETCHING_SHARE * setting.seconds if unasked else None, job.watcher.say)
     offered = [one for one in measured if one.plan.offer is not None]
     made: dict[str, Contender] = {}
     faults: dict[tuple[str, str], WeightsError] = {}  # many networks have weights of one tag
-    away = False
     for one in ranked(offered, setting):
         offer = one.plan.offer
-        if len(made) == most or offer is None or (away and not offer.at_hand):
-            continue
-        if (offer.name, offer.source) in faults:
+        if len(made) == most:
+            break
+        if offer is None or (offer.name, offer.source) in faults or not fetching.may(offer):
             continue
         try:
-            if unasked and not offer.at_hand:
-                fetch(offer, max(until - time.monotonic(), 1.0))
+            fetching.fetch(offer)
             made[one.plan.name] = job.contender(one)
         except WeightsError as error:
-            away = away or not offer.at_hand
             faults[offer.name, offer.source] = error
-            job.watcher.say(f"{offer.name} is left out: {error}")
+            job.watcher.say(fetching.left_out(offer, error))
     if faults and not made and (needed or not unasked):
         raise next(iter(faults.values()))
     return made

@@ -10,6 +10,7 @@ import msgspec
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.codec import from_json, to_json
 from vertebra.data.preprocess import Preprocess
+from vertebra.weights.catalogue import usual
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,3 +74,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 @lru_cache(maxsize=512)
 def _decoded(text: str) -> Architecture:
     return from_json(text)
+
+
+def preprocess_of(arch: Architecture, naming: str = "") -> Preprocess:
+    """For weights that say nothing: that of the project whose names the tensors have, else ImageNet's statistics."""
+    size, found = arch.resolution, usual(arch.name, naming)
+    if found is not None and arch.channels == len(found[0].mean):
+        return found[0].preprocess()
+    if arch.channels == 1:
+        return Preprocess(size=size, resize=size, colour="grey", mean=(0.5,), std=(0.5,))
+    return Preprocess(size=size, resize=size)

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.primitives import Linear
+from vertebra.data.preprocess import Preprocess
 from vertebra.errors import OutputError, WeightsError
 from vertebra.fitting.offers import Offer
 from vertebra.nn.construct import construct, layers_of
 from vertebra.nn.initialise import initialise
 from vertebra.train.freezing import classifier
-from vertebra.weights.catalogue import find
+from vertebra.weights.catalogue import find, statistics
 from vertebra.weights.load import load
 from vertebra.weights.matching import assign
 from vertebra.weights.origin import Origin
@@ -30,6 +31,10 @@ UNKNOWN = "unknown"
 Say = Callable[[str], None]
 
 
+class CacheError(WeightsError):
+    """Weights for which the cache has no room, or that it cannot be written to."""
+
+
 def network(arch: Architecture, offer: Offer, *, seed: int, say: Say = lambda line: None) -> nn.Module:
     """``arch`` (the offer's network with other classes, resolution or strides) with the offer's weights.
 
@@ -38,7 +43,7 @@ def network(arch: Architecture, offer: Offer, *, seed: int, say: Say = lambda li
     """
     with _of_the_weights():
         loaded = load(offer.arch, offer.source, classes=arch.classes, seed=seed)
-    for line in remarks(loaded):
+    for line in remarks(loaded, offer.preprocess):
         say(f"{offer.name}: {line}")
     with torch.device("meta"):
         net = construct(arch)
@@ -83,23 +88,24 @@ def fetch(offer: Offer, within: float) -> None:
 
 @contextmanager
 def _of_the_weights() -> Iterator[None]:
-    """A fault of the cache counts as one of the weights: nothing else is written here."""
+    """A fault of the cache counts as one of the weights, CacheError: nothing else is written here."""
     try:
         yield
     except OutputError as error:
-        raise WeightsError(error.what, where=error.where, allowed=error.allowed, remedy=error.remedy) from None
+        raise CacheError(error.what, where=error.where, allowed=error.allowed, remedy=error.remedy) from None
 
 
-def remarks(net: nn.Module) -> tuple[str, ...]:
-    """What a user should know of loaded weights: a line for each thing that was changed or chosen, and some on how the
-    tensors were matched where their names were unknown.
+def remarks(net: nn.Module, how: Preprocess) -> tuple[str, ...]:
+    """What a user should know of loaded weights: a line for each thing that was changed or chosen, among them ``how``
+    pictures are prepared where nothing says it, and some on how the tensors were matched where nobody knew their names.
     """
     origin: Origin = net.__dict__["weights"]  # load() leaves it there
-    report = origin.report
-    if report is None or report.naming != UNKNOWN:
-        return origin.notes
-    matched = str(report).removeprefix(f"{report.name}: ").splitlines()
-    return (*origin.notes, *(line.strip() for line in matched))
+    report, lines = origin.report, list(origin.notes)
+    if report is not None and report.naming == UNKNOWN:
+        lines += [line.strip() for line in str(report).removeprefix(f"{report.name}: ").splitlines()]
+    if origin.preprocess is None:
+        lines.append(f"its preprocessing is not known; taken as {statistics(how)}")
+    return tuple(lines)
 
 
 def fingerprint(net: nn.Module) -> str:

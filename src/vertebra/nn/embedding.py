@@ -10,6 +10,7 @@ from vertebra.arch.primitives import Linear
 from vertebra.arch.shapes import UNKNOWN, elements
 from vertebra.errors import TransformError
 from vertebra.nn.extraction import Features, Frozen, architecture_of, child_of, features
+from vertebra.nn.wrapping import unwrapped
 
 
 class Embedding(nn.Module):
@@ -36,6 +37,7 @@ def embeddings(net: nn.Module, *, frozen: Frozen = None) -> Embedding:
     ``frozen`` as in ``features``; weights are shared with ``net``.  Raises TransformError for a net without
     ``net.arch``, and where the classifier stands in no chain.
     """
+    net = unwrapped(net)
     arch = architecture_of(net)
     enters, classifier = _classifier(arch)
     if classifier is None:
@@ -79,6 +81,7 @@ def _before(net: nn.Module, arch: Architecture, classifier: str) -> str:
         parent = parents.pop()
         if not isinstance(parent, nn.Sequential):
             raise TransformError("the classifier stands in no chain", where=classifier)
+        child_of(parent, names[-1])  # raises where it was taken away
         before = list(parent._modules)[: list(parent._modules).index(names.pop())]
         useful = [name for name in before if not isinstance(child_of(parent, name), nn.Dropout)]
         if useful:

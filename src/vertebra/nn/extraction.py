@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Literal, Self
 
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from vertebra.arch.record import brief
 from vertebra.errors import TransformError, some
 from vertebra.nn import layers
 from vertebra.nn.composite import OWN, Composite, Plan
+from vertebra.nn.wrapping import unwrapped
 
 Frozen = int | Literal["all"] | None
 STRIDES = (4, 8, 16, 32)
@@ -117,16 +118,17 @@ def features(
     from 0, a node a name as in ``state_dict``: ``"stages.2"``, ``"stages.2.0.conv1"``.  A tap that stands in a repeated
     block is the last of them; one in an auxiliary head runs that head.
 
-    Weights are shared with ``net``; what comes after the last map is left out.  ``frozen=2`` freezes the stem and two
-    stages: no gradients, statistics as at inference while training (in ``net`` too, for they are shared); ``0`` the
-    stem alone, ``"all"`` everything.
+    Weights are shared with ``net``; what comes after the last map is left out, and so is what ``torch.compile`` or
+    data parallelism put around it.  ``frozen=2`` freezes the stem and two stages: no gradients, statistics as at
+    inference while training (in ``net`` too, for they are shared); ``0`` the stem alone, ``"all"`` everything.
 
     Raises TransformError, naming what there is, for a stride, stage, node or tap that is missing, and for a net without
     ``net.arch``.
     """
+    net = unwrapped(net)
     arch = architecture_of(net)
-    for wanted in (strides or (), stages, nodes, taps):
-        if isinstance(wanted, str) or not isinstance(wanted, Collection):
+    for wanted in (() if strides is None else strides, stages, nodes, taps):
+        if not isinstance(wanted, list | tuple | Set | range):
             raise TransformError(
                 f"expected a list of strides or names, got {brief(wanted)}", remedy="put it in brackets"
             )
@@ -192,6 +194,8 @@ def _found(known: Mapping[Any, Map], wanted: object, what: str) -> Map:
 def _children(net: nn.Module, points: Collection[str]) -> Iterable[tuple[str, nn.Module]]:
     """The network's children as far as the last point."""
     if isinstance(net, nn.Sequential):
+        for point in points:
+            child_of(net, point.partition(".")[0])  # raises where it was taken away
         return _trimmed(net, "", points)._modules.items()  # type: ignore[return-value]
     # The head is one nameless layer: the top runs by a plan, and its trunk is all that has points.
     if any(not point.startswith("stages.") and point.partition(".")[0] != "stem" for point in points):
@@ -216,7 +220,7 @@ def _trimmed(module: nn.Module, path: str, points: Collection[str]) -> nn.Module
 
 def child_of(module: nn.Module, name: str) -> nn.Module:
     """A child by its name, which may be that of a method too."""
-    child = module._modules[name]
+    child = module._modules.get(name)
     if child is None:
         raise TransformError(f"the network's {name!r} was taken away", remedy="put nn.Identity() in its place")
     return child

@@ -6,11 +6,12 @@ What counts as evidence, and what does not:
   its shape, extents of 1 aside;
 - what stands together: tensors whose group (all that shares the start of a name) has a content that occurs equally
   often in the network are those of such a group;
-- the numbers in names: ``layer1.0.conv1`` comes before ``layer1.0.conv2``, unless what is certain without them shows
-  that they are not in the order of execution.
+- the numbers in names: ``layer1.0.conv1`` comes before ``layer1.0.conv2``, unless something shows that they are not in
+  the order of execution: what is certain without them, what they themselves lead to elsewhere, or the order in the
+  file, where it is another one.
 
-The order in the file is no evidence: it is that of definition, not of execution, and nothing in the file could show
-that two siblings of one shape have changed places.  Only a caller who vouches for it has it used.
+The order in the file alone is no evidence: it is that of definition, not of execution, and nothing in the file could
+show that two siblings of one shape have changed places.  Only a caller who vouches for it has it used.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from vertebra.arch.architecture import Architecture
 from vertebra.arch.node import Weight
 from vertebra.errors import WeightsError
 from vertebra.weights.checkpoint import AVERAGED, Checkpoint
-from vertebra.weights.evidence import Item, ambiguous, extents, misleading, numbered, refined
+from vertebra.weights.evidence import Item, ambiguous, extents, in_file, misleading, numbered, refined
 from vertebra.weights.naming import classifier_of, weights_of
 from vertebra.weights.recognition import reshaped
 from vertebra.weights.report import Evidence, Left, Pair, Report
@@ -51,7 +52,7 @@ def aligned(arch: Architecture, given: Checkpoint, *, ordered: bool) -> tuple[Ar
     ours = [Item(name, _role(name, weight), _bare(weight.shape)) for name, weight in declared.items()]
     ours = [item for item in ours if item.role != "counter"]
     _same_counts(ours, theirs, given.where)
-    chosen = _in_order(ours, theirs, given) if ordered else _by_evidence(ours, theirs, given.where)
+    chosen = _in_order(ours, theirs, given) if ordered else _by_evidence(ours, theirs, given)
     found: dict[str, Tensor] = {}
     pairs = []
     for name, (other, evidence) in chosen.items():
@@ -147,8 +148,9 @@ def _same_counts(ours: Sequence[Item], theirs: Sequence[Item], where: str) -> No
 # -- by evidence ---------------------------------------------------------------------------------------------------
 
 
-def _by_evidence(ours: Sequence[Item], theirs: Sequence[Item], where: str) -> dict[str, tuple[str, Evidence]]:
-    """Our names to theirs; raises AmbiguousWeightsError where the evidence leaves a choice."""
+def _by_evidence(ours: Sequence[Item], theirs: Sequence[Item], given: Checkpoint) -> dict[str, tuple[str, Evidence]]:
+    """Our names to theirs; raises AmbiguousWeightsError where the evidence leaves a choice or disagrees with itself."""
+    where, order = given.where, _order(given)
     theirs = _told(ours, theirs, where)
     _same_roles(ours, theirs, where)
     labels = refined(ours, theirs)
@@ -160,15 +162,25 @@ def _by_evidence(ours: Sequence[Item], theirs: Sequence[Item], where: str) -> di
     for item in ours:
         slots_of.setdefault(labels[0][item.name], []).append(item)
     places = {item.name: place for place, item in enumerate(ours)}
-    untrue = misleading(
-        {members[label][0].name: places[slots[0].name] for label, slots in slots_of.items() if len(slots) == 1}
-    )
+    certain = {members[label][0].name: places[slots[0].name] for label, slots in slots_of.items() if len(slots) == 1}
+    found = [(slots, numbered(members[label], slots, where, misleading(certain))) for label, slots in slots_of.items()]
+    # Together they may say what each alone does not: the third block's second layer before the second block's third.
+    untrue = misleading({item.name: places[slot.name] for pairs in found for slot, item in zip(*pairs, strict=True)})
     chosen: dict[str, tuple[str, Evidence]] = {}
-    for label, slots in slots_of.items():
-        for slot, item in zip(slots, numbered(members[label], slots, where, untrue), strict=True):
+    for slots, items in found:
+        numbered(items, slots, where, untrue)
+        in_file(items, slots, where, order)
+        for slot, item in zip(slots, items, strict=True):
             alone: Evidence = "shape" if plain[item.role, item.shape] == 1 else "group"
             chosen[slot.name] = (item.name, alone if len(slots) == 1 else "number")
     return {item.name: chosen[item.name] for item in ours}
+
+
+def _order(given: Checkpoint) -> dict[str, int]:
+    """Where each tensor stands in the file; empty where that is the alphabet's doing, and so says nothing."""
+    names = list(given)
+    sorts = not given.in_order or names == sorted(names)
+    return {} if sorts else {name: place for place, name in enumerate(names)}
 
 
 def _told(ours: Sequence[Item], theirs: Sequence[Item], where: str) -> list[Item]:

@@ -61,7 +61,14 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __str__(self) -> str:
         way = "squash" if self.fit == "squash" else f"resize {self.resize}"
-        return f"{self.size} px, {way}, {self.interpolation}"
+        return f"{self.size} px, {way}, {self.interpolation}, {statistics(self)}"
+
+
+def statistics(how: Input | Preprocess) -> str:
+    """Mean and deviation as a line names them, one number where all channels have the same."""
+    parts = (("mean", how.mean), ("deviation", how.std))
+    said = [(what, values[:1] if len(set(values)) == 1 else values) for what, values in parts]
+    return ", ".join(f"{what} {' '.join(f'{value:.3g}' for value in values)}" for what, values in said)
 
 
 class Weight(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -183,6 +190,19 @@ def best(name: str) -> Weight:
     if not rated:
         return max(of, key=lambda one: (one.classes > 0, one.free, one.default))
     return max([one for one in rated if one.free] or rated, key=lambda one: one.top1 or 0)
+
+
+def usual(name: str, source: str) -> tuple[Input, bool] | None:
+    """What the weights that ``source`` has of an architecture want of a picture, for a file that does not say it.
+
+    That of the source's own choice, and whether mean and deviation are the same for all of them: a fact of the source
+    then, else an assumption.  None where it has published none, or for a name that is not registered.
+    """
+    of = [one for one in known().get(name, ()) if one.source == source and one.classes]
+    if not of:
+        return None
+    chosen = max(of, key=lambda one: one.default).input
+    return chosen, all((one.input.mean, one.input.std) == (chosen.mean, chosen.std) for one in of)
 
 
 def _data(name: str) -> bytes:

@@ -67,6 +67,8 @@ BROKEN = (
 _WANTS = re.compile(
     r"GLOBAL (\S+) was not an allowed global|unsupported GLOBAL (\S+) whose module|instantiate class (\S+)"
 )
+_OTHER_PICKLE = "Unsupported operand 149"
+"""What torch's reader says of a pickle as Python writes it by default: frames, which no torch file has."""
 
 
 class Checkpoint(Mapping[str, Tensor]):
@@ -172,6 +174,8 @@ def _torch(path: Path, *, zipped: bool) -> Any:
                 return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wants = _WANTS.search(str(error))
+        if wants is None and _OTHER_PICKLE in str(error):
+            raise _holds_code("a pickle that torch has not written", path) from None
         if wants is None:
             raise WeightsError("not a whole torch file", where=str(path), remedy="write it again") from None
         raise _holds_code(next(name for name in wants.groups() if name), path) from None

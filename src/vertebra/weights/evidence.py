@@ -97,9 +97,9 @@ _DIGITS = re.compile(r"(\d+)")
 def misleading(places: Mapping[str, int]) -> frozenset[str]:
     """Below which names (their own numbers left out) numbers are not the order of execution.
 
-    So it is where somebody has numbered tensors through as they lay in a file.  ``places`` are those of the names that
-    are certain.  One contradiction is enough, for all groups of such a name: where shapes tell nothing the same may
-    have happened.
+    So it is where somebody has numbered tensors through as they lay in a file.  ``places`` in the order of execution:
+    of the names that are certain, or all those to which the numbers themselves lead.  One contradiction is enough,
+    for all groups of such a name: where shapes tell nothing the same may have happened.
     """
     spans: dict[tuple[str, tuple[str, ...]], dict[tuple[int, ...], tuple[int, int]]] = {}
     for name, place in places.items():
@@ -151,12 +151,32 @@ def _precedes(before: list[str], after: list[str], untrue: Collection[str]) -> b
     return False
 
 
+def in_file(items: Sequence[Item], slots: Sequence[Item], where: str, order: Mapping[str, int]) -> None:
+    """Raise AmbiguousWeightsError where items that are in the order of their numbers lie in another in the file.
+
+    Either may be the true one: blocks may have been written in any order, and names may have been given to others.
+    ``order`` is the place of each in the file; empty where that says nothing.
+    """
+    for place, (before, after) in enumerate(pairwise(items)):
+        if order and order[before.name] > order[after.name]:
+            raise AmbiguousWeightsError(
+                "its names are unknown and fit in two ways, since their numbers and the order in the file disagree: "
+                f"{_two_ways(before.name, after.name, slots[place : place + 2])}",
+                where=where,
+                remedy="if the names are right, save it as safetensors, which keep no order; if the order is that of "
+                "execution, say so: weights='ordered:PATH'",
+            )
+
+
+def _two_ways(first: str, second: str, slots: Sequence[Item]) -> str:
+    one, other = slots[0].name, slots[1].name
+    return f"{first} -> {one} and {second} -> {other}, or {second} -> {one} and {first} -> {other}"
+
+
 def ambiguous(first: str, second: str, slots: Sequence[Item], where: str) -> AmbiguousWeightsError:
     """The error that shows two candidates for two places."""
-    one, other = slots[0].name, slots[1].name
     return AmbiguousWeightsError(
-        f"its names are unknown and fit in two ways: {first} -> {one} and {second} -> {other}, or {second} -> {one} "
-        f"and {first} -> {other}",
+        f"its names are unknown and fit in two ways: {_two_ways(first, second, slots)}",
         where=where,
         remedy="if the file has its tensors in the order of execution, say so: weights='ordered:PATH'",
     )

@@ -41,9 +41,10 @@ def load(
       tensors are read); ``"ordered:PATH"`` where nothing but the order in the file, that of execution, can tell.
 
     ``net.arch`` is the variant of the source that was recognised.  ``net.weights`` (:class:`Origin`) has the
-    preprocessing, the labels, the licence, the published accuracy, and a line for each thing that was changed: with
-    other ``classes`` than the weights' the classifier is a new one, initialised with ``seed``; for other ``channels``
-    the first kernel is summed (one) or repeated (more).
+    preprocessing (None where neither the file nor the source says it), the labels, the licence, the published
+    accuracy, and a line for each thing that was changed or taken as given: with other ``classes`` than the weights'
+    the classifier is a new one, initialised with ``seed``; for other ``channels`` the first kernel is summed (one) or
+    repeated (more).
     Values of a file are mapped, not copied: don't write into the file while the network lives (``save`` replaces it,
     which is safe); training does not change the file.
     Raises UnknownNameError for the architecture; WeightsError for an unknown source or weight, a file that is missing,
@@ -63,7 +64,7 @@ def load(
     offer = offered(of, weights)
     given = read_checkpoint(offer.path)
     matched = match(offer.arch, given, ordered=offer.ordered)
-    origin = msgspec.structs.replace(offer.origin, report=matched.report)
+    origin = offer.origin.matched(matched.report, matched.variant.channels)
     return _network(of, offer, matched, origin, classes, channels, seed)
 
 

@@ -49,6 +49,7 @@ def match(of: Architecture, tensors: Mapping[str, Tensor], *, ordered: bool = Fa
     for naming in namings(of):
         found = [fit(naming, reading) for reading in readings(given)]
         whole = [one for one in found if not one.faults]
+        _only_one(whole, given)
         if naming.source == OURS and whole:
             return _matched(whole[0], given)
         fits += whole[:1] or found
@@ -59,6 +60,15 @@ def match(of: Architecture, tensors: Mapping[str, Tensor], *, ordered: bool = Fa
     if best.known >= KNOWN:
         raise WeightsError(best.faults, where=given.where, remedy="check that they are of this architecture")
     return Matched(*aligned(of, given, ordered=ordered))
+
+
+def _only_one(whole: list[Fit], given: Checkpoint) -> None:
+    """Raise AmbiguousWeightsError where the same names stand below two prefixes: a student and its teacher, say."""
+    if len(whole) > 1:
+        first, second = (one.reading.prefix for one in whole[:2])
+        raise AmbiguousWeightsError(
+            f"holds the network twice: {first}* and {second}*", where=given.where, remedy="save the one that you mean"
+        )
 
 
 def _matched(one: Fit, given: Checkpoint) -> Matched:

@@ -7,7 +7,7 @@ saved file.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -18,12 +18,9 @@ from vertebra.arch.record import brief
 from vertebra.data.preprocess import Preprocess
 from vertebra.errors import DataError, UnknownNameError, VertebraError, WeightsError
 from vertebra.version import installed
-from vertebra.weights.catalogue import IMAGENET, Weight, imagenet
+from vertebra.weights.catalogue import IMAGENET, Weight, imagenet, statistics, usual
 from vertebra.weights.report import Report
 from vertebra.zoo.registry import variant
-
-if TYPE_CHECKING:
-    from torch import nn
 
 FORMAT = 1
 HEADER = "vertebra"
@@ -52,6 +49,20 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         """A copy with more notes."""
         return msgspec.structs.replace(self, notes=(*self.notes, *lines))
 
+    def matched(self, report: Report, channels: int) -> Origin:
+        """A copy with the report, and with the preprocessing of the project whose names the tensors have.
+
+        That is taken, and noted, where nothing else says it, the network sees so many ``channels``, and all that the
+        project has published of it agrees in mean and deviation, as torchvision's GoogLeNet does in 0.5.
+        """
+        known = msgspec.structs.replace(self, report=report)
+        found = usual(report.name, report.naming) if self.preprocess is None else None
+        if found is None or not found[1] or len(found[0].mean) != channels:
+            return known
+        how = found[0].preprocess()
+        note = f"its preprocessing is not known; taken as that of {report.naming}'s weights: {statistics(how)}"
+        return msgspec.structs.replace(known.noting(note), preprocess=how)
+
     @classmethod
     def published(cls, weight: Weight, name: str, *notes: str) -> Origin:
         """That of a weight of the catalogue."""
@@ -78,14 +89,10 @@ class Described(msgspec.Struct, frozen=True):
     called: str
 
 
-def description(net: nn.Module) -> dict[str, Any] | None:
-    """A network's architecture and origin as plain data; None for a module without ``net.arch``."""
-    arch = getattr(net, "arch", None)
-    if not isinstance(arch, Architecture):
-        return None
-    origin = getattr(net, "weights", None)
+def description(arch: Architecture, origin: Origin | None) -> dict[str, Any]:
+    """A network's architecture and what came with its weights as plain data."""
     kept: dict[str, Any] = {}
-    if isinstance(origin, Origin):
+    if origin is not None:
         plain = msgspec.to_builtins(origin)
         kept = {name: plain[name] for name in _KEPT if plain[name] is not None}
     return {

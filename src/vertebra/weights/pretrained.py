@@ -24,14 +24,15 @@ from huggingface_hub.errors import (
 )
 from torch import Tensor, nn
 
-from vertebra.arch.architecture import Architecture
 from vertebra.arch.encoding import to_data
 from vertebra.bundle.files import write_whole
 from vertebra.errors import AbsentError, DownloadError, OfflineError, OutputError, WeightsError
+from vertebra.nn.wrapping import unwrapped
 from vertebra.weights.card import card
 from vertebra.weights.catalogue import HUB_FILE
+from vertebra.weights.described import architecture_in, origin_in
 from vertebra.weights.load import load
-from vertebra.weights.origin import Origin, description
+from vertebra.weights.origin import description
 from vertebra.weights.save import save
 from vertebra.weights.sources import CONFIG
 
@@ -120,7 +121,7 @@ def push_to_hub(
     and for a name that no repository can have, DownloadError where the hub refuses, OfflineError where it cannot be
     reached.
     """
-    _card(net, repo_id)  # raises, before anything is asked of the hub, for a network without an architecture
+    architecture_in(unwrapped(net))  # raises, for a network without one, before anything is asked of the hub
 
     def push() -> str:
         backbone = Backbone(net, repo_id)
@@ -153,6 +154,7 @@ def from_pretrained(
     AbsentError for a repository, revision or file that the hub has not, OfflineError where it cannot be reached.
     """
     name = str(pretrained_model_name_or_path)
+    _no_path(name, told=isinstance(pretrained_model_name_or_path, Path))
 
     def fetch() -> nn.Module:
         found = Backbone.from_pretrained(
@@ -168,7 +170,19 @@ def from_pretrained(
     return _typed(fetch, name)
 
 
+def _no_path(name: str, *, told: bool) -> None:
+    """Raise WeightsError for what is meant as a path and is no folder: the hub is not asked for it.
+
+    ``told``: it was given as a Path.
+    """
+    if Path(name).is_file():
+        raise WeightsError("is no folder", where=name, remedy="a file is read by load(None, 'file:PATH')")
+    if not Path(name).exists() and (told or name.startswith((".", "/", "~"))):
+        raise WeightsError("does not exist", where=name, allowed="a folder, or owner/name of a repository")
+
+
 def _write(net: nn.Module, folder: Path, place: str) -> None:
+    net = unwrapped(net)
     said = _described(net)
     save(net, folder / HUB_FILE)
     write_whole(folder / CONFIG, msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n")
@@ -177,17 +191,13 @@ def _write(net: nn.Module, folder: Path, place: str) -> None:
 
 def _described(net: nn.Module) -> dict[str, object]:
     """The description with the expanded tree beside it, whose meaning no later change of a block can move."""
-    arch, said = getattr(net, "arch", None), description(net)
-    if said is None or not isinstance(arch, Architecture):
-        raise WeightsError("the network has no architecture", remedy="give what build() or load() returned")
-    return {**said, "expanded": to_data(arch.tree(), defaults=True)}
+    arch = architecture_in(net)
+    return {**description(arch, origin_in(net, arch)), "expanded": to_data(arch.tree(), defaults=True)}
 
 
 def _card(net: nn.Module, place: str) -> str:
-    arch, origin = getattr(net, "arch", None), getattr(net, "weights", None)
-    if not isinstance(arch, Architecture):
-        raise WeightsError("the network has no architecture", remedy="give what build() or load() returned")
-    return card(arch, origin if isinstance(origin, Origin) else None, place)
+    arch = architecture_in(unwrapped(net))
+    return card(arch, origin_in(unwrapped(net), arch), place)
 
 
 def _typed(work: Callable[[], T], where: str) -> T:

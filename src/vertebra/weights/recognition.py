@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -28,11 +29,11 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def readings(given: Checkpoint) -> Iterator[Reading]:
-    """The whole checkpoint, then each part of it below a wrapper's prefix."""
+    """The whole checkpoint, then each part of it below a wrapper's prefix, or below whatever most of it lies."""
     whole = respelt(given)
     yield Reading(whole)
-    for first in dict.fromkeys(name.partition(".")[0] for name in whole):
-        if first in PREFIXES:
+    for first, number in Counter(name.partition(".")[0] for name in whole).items():
+        if first in PREFIXES or 2 * number > len(whole):  # of two networks side by side neither has more than half
             inside = {name.removeprefix(f"{first}."): t for name, t in whole.items() if name.startswith(f"{first}.")}
             left = [Left(name, f"outside {first}") for name in whole if not name.startswith(f"{first}.")]
             yield Reading(inside, f"{first}.", tuple(left))

@@ -62,9 +62,12 @@ def hurried() -> Patience:
 
 
 def limited(seconds: float) -> Patience:
-    """For what is worth so many seconds from now on, and no more."""
-    wait = min(PATIENCE.seconds, max(round(seconds / 4, 1), 0.1))  # so that a stall is found out before they are over
-    return msgspec.structs.replace(PATIENCE, seconds=wait, within=seconds, began=time.monotonic())
+    """For what is worth so many seconds from now on, and no more.
+
+    A server from which nothing comes is found out when some half of them are over, which leaves time for another.
+    """
+    wait = min(PATIENCE.seconds, max(round(seconds / 4, 1), 0.1))
+    return msgspec.structs.replace(PATIENCE, tries=2, seconds=wait, within=seconds, began=time.monotonic())
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +88,10 @@ class ForbiddenError(DownloadError):
     """A file that its server does not give to whoever asks: HTTP 401 and 403."""
 
 
+class UnreliableError(DownloadError):
+    """A server that answers too late, or breaks off again and again."""
+
+
 class Broken(Exception):
     """A try that failed and may succeed next time."""
 
@@ -96,7 +103,7 @@ class Broken(Exception):
 def patiently(attempt: Callable[[], T], remote: Remote, done: Callable[[], int] = lambda: 0) -> T:
     """What ``attempt`` returns, tried again while it raises Broken; every new byte ``done`` gives it all tries anew.
 
-    Raises DownloadError after so many failures in a row as the remote's patience says, or when that is over.
+    Raises UnreliableError after so many failures in a row as the remote's patience says, or when that is over.
     """
     failures, furthest = 0, done()
     while True:
@@ -112,7 +119,7 @@ def patiently(attempt: Callable[[], T], remote: Remote, done: Callable[[], int] 
                 what = f"{fault}, {failures} times in a row" if failures > 1 else str(fault)
                 what = f"was not here within {remote.patience.within:.0f} s: {what}" if hopeless else what
                 remedy = "try again: what has come is kept" if done() else "try again later"
-                raise DownloadError(what, where=remote.url, remedy=remedy) from None
+                raise UnreliableError(what, where=remote.url, remedy=remedy) from None
         time.sleep(pause)
 
 
