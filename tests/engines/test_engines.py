@@ -19,7 +19,7 @@ from vertebra.arch.combinators import seq
 from vertebra.arch.primitives import Conv, GlobalPool, Linear
 from vertebra.data.preprocess import Preprocess
 from vertebra.data.threads import cores
-from vertebra.engines.engine import Engine, available
+from vertebra.engines.engine import Engine, available, threads_here
 from vertebra.engines.onnxruntime import OnnxRuntime
 from vertebra.engines.openvino import OpenVino
 from vertebra.errors import EngineError, MissingExtraError
@@ -138,6 +138,20 @@ def test_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match="openvino is not installed"):
         OpenVino(SIZED)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("threads", [0, -1, 65_536, True, 1.5, "2"])
+def test_more_threads_than_the_machine_has(monkeypatch: pytest.MonkeyPatch, cls, threads) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    with pytest.raises(EngineError) as found:
+        cls(SIZED, threads=threads)
+    assert str(found.value) == f"threads: {threads!r} (allowed: from 1 to 4, the cores of this machine)"
+
+
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert [threads_here(one) for one in (None, 1, 4, np.int64(3))] == [cores(), 1, 4, 3]
 
 
 def test_cores() -> None:

@@ -91,12 +91,22 @@ def test_means_without_the_first_runs() -> None:
     assert 1e3 * found["conv"] == pytest.approx(40 + HALF, abs=0.6)
 
 
+def test_times_that_are_not_told() -> None:
+    class Request:
+        @property
+        def profiling_info(self) -> object:
+            raise RuntimeError("Exception from src/x.cpp:1:\nnot enabled")
+
+    with pytest.raises(EngineError, match=r"^OpenVINO does not tell its times: not enabled$"):
+        operations._counters(Request())
+
+
 def test_what_is_counted_is_what_openvino_computes() -> None:
     """The same output, and the operations of ``operation_times``, whenever counting begins."""
     model, feed = body(ARCH, resolution=200), {INPUT: noise(ARCH, resolution=200)}
     counted = CountedOpenVino(model, 1)
     first = np.array(counted.run(feed))
-    plain = openvino.compiled(model, 1).create_infer_request().infer(feed)[0]
+    plain = openvino.compiled(openvino.read(model), 1).create_infer_request().infer(feed)[0]
     np.testing.assert_allclose(first, plain, rtol=1e-4, atol=1e-5)
     counted.begin()
     counted.run(feed)

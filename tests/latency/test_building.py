@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice, takewhile
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 import msgspec
@@ -17,13 +17,14 @@ from tests.latency.small import small
 from vertebra.arch.architecture import Architecture
 from vertebra.engines.device import describe
 from vertebra.errors import (
+    Interrupted,
     MissingExtraError,
     ProfileError,
     UnknownNameError,
     UsageError,
 )
 from vertebra.latency import building
-from vertebra.latency.building import CALIBRATING, INTERVAL, Timed, build, learned
+from vertebra.latency.building import CALIBRATING, INTERVAL, build, learned
 from vertebra.latency.estimator import Estimator
 from vertebra.latency.learning import FEWEST
 from vertebra.latency.pace import Pace, Window
@@ -31,6 +32,7 @@ from vertebra.latency.predictor import Predictor
 from vertebra.latency.profile import Profile
 from vertebra.latency.sampling import Sample
 from vertebra.latency.setting import Setting
+from vertebra.latency.timings import Timed
 from vertebra.latency.units import placed, tally
 from vertebra.zoo.registry import families
 
@@ -165,8 +167,8 @@ def test_really_learned(monkeypatch: pytest.MonkeyPatch) -> None:
 def stream(rows: list[Timed]) -> Any:
     """Timings that give rows for as long as it goes on."""
 
-    def timings(setting: Setting, drawn: Iterator[Sample], going: Callable[[], bool]) -> list[Timed]:
-        return [*takewhile(lambda one: going(), rows)]
+    def timings(setting: Setting, drawn: Iterator[Sample], going: Callable[[int], bool], say: Any) -> list[Timed]:
+        return [one for _, one in takewhile(lambda pair: going(pair[0]), enumerate(rows, 1))]
 
     return timings
 
@@ -182,10 +184,68 @@ def test_it_ends_when_the_time_is_up(lessons: list[tuple[Any, ...]], monkeypatch
     assert told == sorted(told) and told[0] == (10, 1000) and told[-1] == (1000, 1000)
 
 
+def slow(monkeypatch: pytest.MonkeyPatch, seconds: Sequence[float]) -> list[int]:
+    """By a clock on which networks take so many seconds; gives how many were timed when it was asked."""
+    times = iter([0.0, *accumulate(seconds), *[sum(seconds)] * 9])
+    monkeypatch.setattr(building, "perf_counter_ns", lambda: int(next(times) * 1e9))
+    asked: list[int] = []
+
+    def timings(setting: Setting, drawn: Iterator[Sample], going: Callable[[int], bool], say: Any) -> list[Timed]:
+        for place in range(1, len(seconds) + 1):
+            asked.append(place)
+            if not going(place):
+                break
+        return timed(len(asked))
+
+    monkeypatch.setattr(building, "timings", timings)
+    return asked
+
+
+def test_a_time_that_cannot_be_enough_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 255 seconds 100 are gone after two networks; the advice: 1.25 x 30 x 50 s, and the part that learns."""
+    asked = slow(monkeypatch, [60, 40, 40])
+    with pytest.raises(ProfileError) as found:
+        build(Setting(engine="torch.compile", threads=1), seconds=300)
+    assert asked == [1, 2]
+    assert str(found.value) == (
+        "torch.compile fp32, batch 1, 1 thread: 2 networks were timed in 100 s, so 5 minutes are too few "
+        "(allowed: at least 30 networks); give it 37 minutes or more"
+    )
+
+
+def test_what_is_advised_is_enough(lessons: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(monkeypatch, [60, 40, *[50] * 40])
+    assert len(build(SETTING, seconds=60 * 37).networks) >= FEWEST
+
+
+def test_slow_networks_among_the_first_end_nothing(
+    lessons: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later ones may be twice as quick as the quicker half."""
+    asked = slow(monkeypatch, [100, 10, *[4] * 40])
+    assert len(build(SETTING, seconds=300).networks) == len(asked) == 39
+
+
+def test_a_time_that_was_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(monkeypatch, [*[1] * 27, 100])
+    with pytest.raises(ProfileError, match=r"28 networks were timed in 127 s, so 1 minutes? .*give it 4 minutes or m"):
+        build(SETTING, seconds=60)
+
+
+def test_ctrl_c_while_it_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def learned(setting: Setting, timed: Sequence[Timed], seconds: float, *, advance: Any) -> Profile:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(building, "timings", stream(timed(48)))
+    monkeypatch.setattr(building, "learned", learned)
+    with pytest.raises(Interrupted, match=r"^stopped before it had learned what 48 networks tell: no profile is kept$"):
+        build(SETTING)
+
+
 def test_families_that_are_left_out(lessons: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Sample] = []
 
-    def timings(setting: Setting, drawn: Iterator[Sample], going: Callable[[], bool]) -> list[Timed]:
+    def timings(setting: Setting, drawn: Iterator[Sample], going: Callable[[int], bool], say: Any) -> list[Timed]:
         seen.extend(islice(drawn, 40))
         return timed(48)
 
@@ -205,6 +265,6 @@ def test_strange_seconds(seconds: Any) -> None:
 
 def test_without_torch_nothing_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(building, "timings", lambda setting, drawn, going: pytest.fail("it was timed"))
+    monkeypatch.setattr(building, "timings", lambda setting, drawn, going, say: pytest.fail("it was timed"))
     with pytest.raises(MissingExtraError):
         build(SETTING)

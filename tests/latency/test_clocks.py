@@ -25,7 +25,10 @@ def test_without_a_profile_it_is_measured_and_kept(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("vertebra.latency.clocks.measured", partial(measure, seconds=0.02))
     found = clocks(threads=1)
     assert found.predict is None
-    assert found.note is not None and "there is no profile of onnxruntime fp32, batch 1, 1 thread" in found.note
+    assert found.note == (
+        "nothing is predicted, networks are measured alone: "
+        "there is no profile of onnxruntime fp32, batch 1, 1 thread; make one with `vertebra profile build`"
+    )
     arch = architecture("cifar_resnet20")
     ms = found.measure(arch)
     with Database() as database:

@@ -26,6 +26,7 @@ from vertebra.latency.stored import StoredProfile
 
 HERE = Device("Zen", 2, 2, ("avx2", "fma"), 1 << 34, "Linux 6.1 x86_64")
 PHONE = Device("Cortex", 8, 8, ("asimd",), 1 << 32, "Android 16")
+PC = Device("Core", 4, 4, ("avx2",), 1 << 33, "Linux 6.1 x86_64")
 FP32 = Setting(engine="onnxruntime", threads=2)
 BF16 = Setting(engine="openvino", precision="bf16", threads=2)
 
@@ -197,6 +198,35 @@ def test_rows_that_mean_nothing(path: Path) -> None:
             database.measurements()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("""UPDATE settings SET setting = '{"engine":"tensorrt"}' WHERE id = 2""", "holds what this vertebra does"),
+        ("""UPDATE settings SET setting = '{"of":"later"}' WHERE id = 2""", "is corrupt: Object contains unknown"),
+        ("UPDATE devices SET device = x'00ff' WHERE id = 2", "is corrupt: "),
+        ("UPDATE profiles SET device = 99 WHERE id = 2", "is corrupt: "),
+        ("UPDATE profiles SET document = CAST(x'ff' AS TEXT) WHERE id = 2", "is corrupt: "),
+        ("UPDATE profiles SET made = x'00' WHERE id = 2", "is corrupt: Expected `str`, got `bytes`"),
+    ],
+)  # fmt: skip
+def test_a_profile_that_cannot_be_read_hides_no_other(path: Path, change: str, said: str) -> None:
+    with Database(path) as database:
+        first, _, third = database.put(profile()), database.put(profile(BF16, PHONE)), database.put(profile(device=PC))
+    with sqlite3.connect(path) as other:
+        other.execute(change)
+    other.close()
+    with Database(path) as database:
+        assert database.profiles() == (first, third) and database.profile(3) == third
+        (broken,) = database.unreadable()
+        assert broken.number == 2 and str(broken.fault).startswith(f"profile 2: {said}")
+        with pytest.raises(ProfileError, match=r"^profile 2: "):
+            database.profile(2)
+        with pytest.raises(ProfileError, match=r"no profile has the number 9 \(allowed: 1, 2, 3\)"):
+            database.remove(9)
+        assert database.remove(2).number == 2 and database.unreadable() == ()
+        assert database.profiles() == (first, third)
+
+
 def test_a_place_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be made"):
@@ -235,5 +265,6 @@ def test_damage(place: float, value: int, cut: bool) -> None:
             with Database(path) as database:
                 database.measurements()
                 database.profiles()
+                database.unreadable()
         except (ProfileError, OutputError) as error:  # OutputError: a header that says that it may not be written
             assert str(error).startswith(f"{path}: ")

@@ -13,7 +13,7 @@ import torch
 from tests.latency.small import small
 from vertebra.arch.architecture import Architecture
 from vertebra.errors import EngineError, MissingExtraError, ShapeError
-from vertebra.latency.engines import WAYS, body, noise, runner, session, version
+from vertebra.latency.engines import ENGINES, body, noise, runner, session, version
 from vertebra.latency.setting import PRECISIONS, Setting
 from vertebra.onnx.weights import random_weights
 
@@ -95,12 +95,21 @@ def test_a_cpu_without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
         output(of("openvino", "bf16"))
 
 
-def test_torch_has_its_threads_back() -> None:
+def test_torch_has_its_threads_back(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
+    monkeypatch.setattr("os.cpu_count", lambda: before + 1)
     with pytest.raises(ZeroDivisionError), session(Setting(engine="torch", threads=before + 1)):
         assert torch.get_num_threads() == before + 1
         raise ZeroDivisionError
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("engine", PRECISIONS)
+def test_more_threads_than_the_machine_has(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    """Such a setting may be of another machine; it does not run here."""
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    with pytest.raises(EngineError, match=r"^threads: 9 \(allowed: from 1 to 8, the cores of this machine\)$"):
+        session(Setting(engine=engine, threads=9))
 
 
 def test_the_batch_is_fixed() -> None:
@@ -118,7 +127,7 @@ def test_versions_are_the_installed_ones() -> None:
 
 
 def test_every_engine_has_a_way() -> None:
-    assert set(WAYS) == set(PRECISIONS)
+    assert set(ENGINES) == set(PRECISIONS)
 
 
 MODULES = [("openvino", "openvino"), ("torch", "torch"), ("torch.compile", "torch")]
@@ -136,6 +145,15 @@ def test_a_resolution_that_does_not_fit() -> None:
 
     with pytest.raises(ShapeError):
         runner(architecture("alexnet"), of("onnxruntime"), resolution=16)
+
+
+def test_no_memory_for_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def noise(arch: Architecture, batch: int, resolution: int | None) -> np.ndarray:
+        raise MemoryError
+
+    monkeypatch.setattr("vertebra.latency.engines.noise", noise)
+    with pytest.raises(EngineError, match=r"^small: out of memory; take a smaller batch or resolution$"):
+        output(of("torch"))
 
 
 def test_weights_above_what_onnx_holds(monkeypatch: pytest.MonkeyPatch) -> None:

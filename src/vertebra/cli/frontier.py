@@ -88,7 +88,7 @@ def frontier(
             anyway=anyway,
         )
         clock, interval = Sweep.of(kept.predictor.profile), partial(_interval, kept.predictor)
-        note = kept.foreign or f"{kept.stored.setting}, {kept.stored.device.processor}"
+        note = kept.note or f"{kept.stored.setting}, {kept.stored.device.processor}"
     what = "costing" if clock is None else "costing and timing by prediction"
     with waiting(f"{what} about {variants:,} variants", quiet=json):
         found = found_frontier(
@@ -132,4 +132,6 @@ def _say(found: Frontier, note: str, *, json: bool) -> None:
         shown = [(label if not place else "", *view.cells(found, one)) for place, one in enumerate(best[:SHOWN])]
         lines += shown or [(label, "nothing costs so little", *"-" * (len(view.head(found)) - 2))]
     print_table(view.head(found), lines)
+    if any(len(best) > SHOWN for _, best in view.rows_by_budget(found)):
+        print(f"\n{SHOWN} families for each budget; all of them: --html FILE or --json")
     print(f"\n{view.summary(found, note)}")

@@ -47,6 +47,7 @@ def measure(
 
     from vertebra.cli.progress import bar
     from vertebra.data.threads import cores
+    from vertebra.errors import VertebraError
     from vertebra.latency.database import Database
     from vertebra.latency.measure import measure as measured
     from vertebra.latency.setting import Setting
@@ -60,6 +61,10 @@ def measure(
             found = measured(archs, setting, resolution=resolution, seconds=seconds, keep=store.keep, progress=progress)
         except KeyboardInterrupt:
             raise store.interrupted() from None
+        except VertebraError:
+            if store.kept:
+                print(f"note: {store.said}", file=sys.stderr)
+            raise
     warnings = list(dict.fromkeys(warning for one in found for warning in one.load.warnings))
     for warning in warnings:
         print(f"note: {warning}; measure again when it is quiet", file=sys.stderr)
@@ -88,11 +93,15 @@ class _Store:
 
         if self.database is None:
             return Interrupted("stopped: nothing was to be stored")
-        return Interrupted(f"stopped: {self.kept} of {self.wanted} networks are measured and stored")
+        return Interrupted(f"stopped: {self.said}")
+
+    @property
+    def said(self) -> str:
+        return f"{self.kept} of {self.wanted} networks are measured and stored"
 
 
 def _show(found: tuple[Measurement, ...]) -> None:
-    from vertebra.latency.engines import WAYS
+    from vertebra.latency.engines import ENGINES
 
     first = found[0]
     print_table(
@@ -111,4 +120,4 @@ def _show(found: tuple[Measurement, ...]) -> None:
             for one in found
         ),
     )
-    print(f"\n{first.setting}: {WAYS[first.setting.engine].how} ({first.version})\n{first.device}")
+    print(f"\n{first.setting}: {ENGINES[first.setting.engine].how} ({first.version})\n{first.device}")

@@ -56,10 +56,10 @@ def predict_latency(
         rows.append(row)
     if json:
         stored = {"number": kept.stored.number, "setting": kept.stored.setting, "device": kept.stored.device}
-        print_json({"predictions": rows, "profile": stored, "note": kept.foreign})
+        print_json({"predictions": rows, "profile": stored, "note": kept.note})
         return
-    if kept.foreign:
-        print(f"note: {kept.foreign}", file=sys.stderr)
+    if kept.note:
+        print(f"note: {kept.note}", file=sys.stderr)
     print_table(
         ("name", "px", "ms", "from", "to"),
         ((r["name"], r["resolution"], *(f"{r[key]:.3g}" for key in ("ms", "low_ms", "high_ms"))) for r in rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from vertebra.cli.measuring import Batch, Engine, Precision, Threads
 from vertebra.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
+    from vertebra.latency.database import Unreadable
     from vertebra.latency.stored import StoredProfile
 
 Number = Annotated[int, typer.Argument(help="The profile's number in `vertebra profile list`.")]
@@ -36,16 +38,20 @@ def build(
     """Time random networks for some minutes and learn what their parts take, for `vertebra predict-latency`."""
     from vertebra.cli.progress import bar
     from vertebra.data.threads import cores
+    from vertebra.errors import UsageError
+    from vertebra.latency.building import MOST_SECONDS
     from vertebra.latency.building import build as built
     from vertebra.latency.database import Database
     from vertebra.latency.load import between, moment
     from vertebra.latency.setting import Setting
 
     setting = Setting(engine=engine, precision=precision, batch=batch, threads=cores() if threads is None else threads)
+    if not 1 <= 60 * minutes <= MOST_SECONDS:
+        raise UsageError(f"{minutes:g}", where="--minutes", allowed=f"from 0.02 to {MOST_SECONDS // 60:,}")
     start = moment()
     with Database() as database:  # opened first: a fault of it is told before minutes are spent
         with bar("timing networks", quiet=json) as progress:
-            made = built(setting, seconds=60 * minutes, progress=progress)
+            made = built(setting, seconds=60 * minutes, progress=progress, say=_noted)
         load = between(start, moment())
         kept = database.put(made.stored())
     low, high = made.interval
@@ -64,25 +70,37 @@ def build(
     print(f"nine of ten networks that half of it had not seen took {low:.2f} to {high:.2f} times what that predicts")
 
 
+def _noted(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr)
+
+
 @group.command("list")
 def list_(json: Json = False) -> None:
     """Every profile in the database, the oldest first."""
     from vertebra.latency.database import Database, database_path
 
     found: tuple[StoredProfile, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
     if database_path().exists():
         with Database() as database:
-            found = database.profiles()
+            found, unreadable = database.profiles(), database.unreadable()
+    faults = {one.number: str(one.fault) for one in unreadable} | _faults(found)
     if json:
-        print_json([_row(one) for one in found])
+        nothing = dict.fromkeys(("setting", "engine", "made", "device"))
+        rows = [_row(one) for one in found] + [{"number": one.number, **nothing} for one in unreadable]
+        rows.sort(key=lambda row: row["number"])
+        print_json([{**row, "fault": faults.get(row["number"])} for row in rows])
         return
-    if not found:
+    if not found and not unreadable:
         print("no profiles yet: make one with `vertebra profile build`")
         return
-    print_table(
-        ("number", "setting", "engine", "made", "device"),
-        ((one.number, one.setting, one.version, one.made, one.device) for one in found),
-    )
+    if found:
+        print_table(
+            ("number", "setting", "engine", "made", "device"),
+            ((one.number, one.setting, one.version, one.made, one.device) for one in found),
+        )
+    for number, fault in sorted(faults.items()):
+        print(f"{fault}, or `vertebra profile remove {number}`")
 
 
 @group.command()
@@ -131,10 +149,30 @@ def import_(file: Annotated[Path, typer.Argument(help="A file of `vertebra profi
 def remove(number: Number, json: Json = False) -> None:
     """Forget a profile."""
     from vertebra.latency.database import Database
+    from vertebra.latency.stored import StoredProfile
 
     with Database() as database:
         found = database.remove(number)
-    _said(found, "removed", json)
+    if isinstance(found, StoredProfile):
+        _said(found, "removed", json)
+    elif json:
+        print_json({"number": number, "fault": str(found.fault)})
+    else:
+        print(f"profile {number}, which could not be read: removed")
+
+
+def _faults(profiles: Sequence[StoredProfile]) -> dict[int, str]:
+    """Of those whose documents cannot be read, by their numbers."""
+    from vertebra.errors import ProfileError
+    from vertebra.latency.profile import Profile
+
+    found = {}
+    for one in profiles:
+        try:
+            Profile.of(one)
+        except ProfileError as error:
+            found[one.number] = str(error)
+    return found
 
 
 def _said(profile: StoredProfile, what: str, json: bool, **more: str) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vertebra.arch.plain import whole
+from vertebra.arch.record import brief
+from vertebra.data.threads import cores
 from vertebra.errors import EngineError
+
+Artifact = str | os.PathLike[str] | bytes
+"""A model's file, or what is in one."""
 
 INPUTS = {"image": "any", "images": "sized"}
 """An artifact's entry by the name of its input."""
@@ -63,6 +70,25 @@ def signature(
     raise EngineError(
         "not an artifact of vertebra", where=what, allowed="one input, image or images, and probabilities"
     )
+
+
+def name_of(artifact: Artifact) -> str:
+    """What errors call it."""
+    return "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+
+
+def threads_here(threads: int | None) -> int:
+    """Threads for an engine: by default the cores that this process may use.
+
+    Raises EngineError for fewer than one, or more than this machine has logical cores: they would only wait for one
+    another, and tens of thousands of them end the process.
+    """
+    if threads is None:
+        return cores()
+    most, number = os.cpu_count() or 1, whole(threads)
+    if number is None or not 1 <= number <= most:
+        raise EngineError(brief(threads), where="threads", allowed=f"from 1 to {most}, the cores of this machine")
+    return number
 
 
 def first_line(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,18 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from vertebra.data.threads import cores
-from vertebra.engines.engine import check_pixels, first_line, signature
+from vertebra.engines.engine import Artifact, check_pixels, first_line, name_of, signature, threads_here
 from vertebra.errors import EngineError
-
-Artifact = str | os.PathLike[str] | bytes
 
 
 def session(artifact: Artifact, threads: int | None = None, *, trace: Path | None = None) -> Any:
     """An InferenceSession on the CPU; ``threads`` are by default the cores that this process may use.
 
     With ``trace`` every run notes its operations' times, which ``end_profiling`` writes to a file whose name begins
-    so.  Raises EngineError where the artifact cannot be read.
+    so.  Raises EngineError where the artifact cannot be read, or for more threads than the machine has cores.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or cores()
+    options.intra_op_num_threads = threads_here(threads)
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -35,7 +31,7 @@ def session(artifact: Artifact, threads: int | None = None, *, trace: Path | Non
     if trace is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(trace)
-    what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+    what = name_of(artifact)
     source = artifact if isinstance(artifact, bytes) else what
     try:
         # Without a fallback: there is none on a CPU, and it would announce its attempt on the terminal.
@@ -51,7 +47,7 @@ class OnnxRuntime:
     """
 
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
-        what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+        what = name_of(artifact)
         self._session = session(artifact, threads)
         inputs = [(one.name, list(one.shape)) for one in self._session.get_inputs()]
         outputs = [(one.name, list(one.shape)) for one in self._session.get_outputs()]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vertebra.data.threads import cores
-from vertebra.engines.engine import check_pixels, first_line, signature
+from vertebra.engines.engine import Artifact, check_pixels, first_line, name_of, signature, threads_here
 from vertebra.errors import EngineError, MissingExtraError
 
-Artifact = str | os.PathLike[str] | bytes
+Feed = Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]
+"""The inputs by name, or in order."""
 
 
 def core() -> Any:
@@ -40,7 +40,7 @@ def _core() -> Any:
 
 def read(artifact: Artifact) -> Any:
     """A Model, as it was written; raises EngineError where it cannot be read, MissingExtraError without openvino."""
-    what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
+    what = name_of(artifact)
     reading = {"model": artifact, "weights": b""} if isinstance(artifact, bytes) else {"model": what}
     runtime = core()
     try:
@@ -50,31 +50,47 @@ def read(artifact: Artifact) -> Any:
 
 
 def compiled(
-    artifact: Artifact | Any, threads: int | None = None, *, precision: str = "f32", counting: bool = False
+    model: Any,
+    threads: int | None = None,
+    *,
+    precision: str = "f32",
+    counting: bool = False,
+    where: str = "artifact",
 ) -> Any:
-    """A CompiledModel on the CPU, of an artifact or of what :func:`read` made of one; ``threads`` are by default the
-    cores that this process may use.
+    """A CompiledModel on the CPU of what :func:`read` gave; ``threads`` are by default the cores that this process may
+    use.
 
-    ``precision`` is OpenVINO's name of the type that it computes in; ``counting`` notes the operations' times.  Raises
-    EngineError where the artifact cannot be read or this CPU cannot compute so, MissingExtraError without openvino.
+    ``precision`` is OpenVINO's name of the type that it computes in; ``counting`` notes the operations' times;
+    ``where`` is what errors call the model.  Raises EngineError where this CPU cannot compute it so, or for more
+    threads than the machine has cores.
     """
-    what = os.fspath(artifact) if isinstance(artifact, (str, os.PathLike)) else "artifact"
     # f32: by default OpenVINO computes in bf16 where the CPU has it, and probabilities move by 1e-2.
     hints = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": str(threads or cores()),
+        "INFERENCE_NUM_THREADS": str(threads_here(threads)),
         "PERF_COUNT": "YES" if counting else "NO",
     }
-    model = read(artifact) if isinstance(artifact, (str, bytes, os.PathLike)) else artifact
     try:
-        model = core().compile_model(model, "CPU", hints)
-        used = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        made = core().compile_model(model, "CPU", hints)
+        used = made.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     except Exception as error:  # RuntimeError, but also what its bindings let through
-        raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=what) from error
+        raise EngineError(f"OpenVINO cannot load it: {first_line(error)}", where=where) from error
     if used != precision:
-        raise EngineError(f"OpenVINO computes in {used} on this CPU, which has no {precision}", where=what)
-    return model
+        raise EngineError(f"OpenVINO computes in {used} on this CPU, which has no {precision}", where=where)
+    return made
+
+
+def output(request: Any, feed: Feed) -> NDArray[Any]:
+    """What an InferRequest's first output holds after a run, copied; raises EngineError where it cannot run.
+
+    A shared input is not copied; the output is, since the next run overwrites its memory.
+    """
+    try:
+        found: NDArray[Any] = request.infer(feed, share_inputs=True, share_outputs=False)[0]
+    except Exception as error:  # RuntimeError, but also what its bindings let through
+        raise EngineError(f"OpenVINO cannot run it: {first_line(error)}") from error
+    return found
 
 
 class OpenVino:
@@ -84,8 +100,8 @@ class OpenVino:
     """
 
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
-        what = "artifact" if isinstance(artifact, bytes) else os.fspath(artifact)
-        model = compiled(artifact, threads)
+        what = name_of(artifact)
+        model = compiled(read(artifact), threads, where=what)
         inputs = [(one.any_name, _extents(one)) for one in model.inputs]
         outputs = [(one.any_name, _extents(one)) for one in model.outputs]
         self.entry, self.size, self.classes = signature(what, inputs, outputs)
@@ -93,14 +109,7 @@ class OpenVino:
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities float32 [N, classes]; raises EngineError for pixels that the artifact does not take."""
-        feed = check_pixels(pixels, self.entry, self.size)
-        try:
-            # A shared input is not copied; the output is, since the next run overwrites its memory.
-            results = self._request.infer([feed], share_inputs=True, share_outputs=False)
-        except Exception as error:  # RuntimeError, but also what its bindings let through
-            raise EngineError(f"OpenVINO cannot run it: {first_line(error)}") from error
-        probabilities: NDArray[np.float32] = results[0]
-        return probabilities
+        return output(self._request, [check_pixels(pixels, self.entry, self.size)])
 
 
 def _extents(port: Any) -> list[object]:

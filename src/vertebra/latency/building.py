@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from itertools import chain
-from statistics import median
+from itertools import chain, pairwise
+from math import ceil
+from statistics import mean, median
 from time import perf_counter_ns
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,17 +15,15 @@ import numpy as np
 from vertebra.arch.record import brief
 from vertebra.data.threads import Progress
 from vertebra.engines.device import describe
-from vertebra.errors import ArchitectureError, EngineError, UnknownNameError, UsageError
-from vertebra.latency.engines import WAYS, session, torch_module, version
+from vertebra.errors import Interrupted, ProfileError, UnknownNameError, UsageError
+from vertebra.latency.engines import torch_module, version
 from vertebra.latency.estimator import Estimator
 from vertebra.latency.learning import FEWEST, MEMBERS, check_enough, learn
-from vertebra.latency.measure import READY_BYTES, footprint
-from vertebra.latency.noting import Ready, UnitTimes, ready
-from vertebra.latency.pace import Pace, Window
-from vertebra.latency.probes import PROBES, Probes, warmed
+from vertebra.latency.pace import Pace
 from vertebra.latency.profile import Profile, TimedNetwork, TimedUnit
-from vertebra.latency.sampling import Sample, samples
+from vertebra.latency.sampling import samples
 from vertebra.latency.setting import Setting
+from vertebra.latency.timings import Say, Timed, timings
 from vertebra.latency.units import Unit, tally
 from vertebra.zoo.entry import Family
 from vertebra.zoo.registry import families
@@ -35,19 +32,6 @@ SECONDS = 300.0
 LEARNING = 0.15
 """Part of the time that is kept for learning."""
 
-VISITS, SPACING = 3, 12
-"""Times that each network is timed, and how many others are made ready in between, some seconds: a machine that others
-share may be slow for a while in ways that the probes do not show.
-
-More networks tell more than more visits: half as many networks put a tenth fewer predictions within 10%, half as many
-visits none.
-"""
-
-PROBED = 8
-"""Every so many networks the probes are loaded anew: where a load comes to lie in memory may make it some percent
-quicker or slower for as long as it lives.
-"""
-
 CALIBRATING = 4
 """Of every so many whole networks each member of the estimator does not learn from one; they tell how wide the interval
 is.
@@ -55,25 +39,15 @@ is.
 
 INTERVAL = (0.05, 0.95)
 
-FAILURES = 50
-"""Networks in a row that the engine cannot run: then the fault is not theirs."""
+FEW, QUICKER = 2, 2
+"""After so many networks it is foreseen whether the time can be enough; not even where all others are so many times as
+quick as the quicker half of them, and it is over.
+"""
 
+SPARE = 1.25
+"""Times the time that the fewest networks would have taken: what is advised."""
 
-class Timed(NamedTuple):
-    """A network as it was timed, and the milliseconds of its units where they were noted."""
-
-    sample: Sample
-    windows: tuple[Window, ...]
-    noted: UnitTimes
-
-    def ms(self, pace: Pace) -> float:
-        """Milliseconds at a pace."""
-        return pace.ms(self.windows, sum(tally(self.sample.arch).values()))
-
-    @property
-    def surplus_ms(self) -> float:
-        """Of each noted unit over its part of the network's time, on average."""
-        return (sum(ms for _, ms in self.noted) - median(one.ms for one in self.windows)) / len(self.noted)
+MOST_SECONDS = 86_400
 
 
 def build(
@@ -83,33 +57,80 @@ def build(
     without: Sequence[str] = (),
     seed: int = 0,
     progress: Progress | None = None,
+    say: Say | None = None,
 ) -> Profile:
     """Time random networks for about so many ``seconds`` in all, and learn.  Ctrl-C ends the timing early.
 
-    ``without`` leaves families out.  ``progress`` is told of thousandths.  Needs torch, to learn, and onnx.
-    Raises ProfileError where too little was timed, EngineError where the engine fails, UsageError for strange seconds,
-    UnknownNameError for a family that there is not, MissingExtraError, before anything is timed, without torch.
+    ``without`` leaves families out.  ``progress`` is told of thousandths.  ``say`` gets lines for the user: what was
+    left out, and that it was stopped.  Needs torch, to learn, and onnx.
+    Raises ProfileError where the time is too short, as soon as that is foreseen; EngineError where the engine fails;
+    Interrupted where Ctrl-C leaves too little, or comes while it learns; UsageError for strange seconds;
+    UnknownNameError for a family that there is not; MissingExtraError, before anything is timed, without torch.
     """
     setting = setting or Setting()
-    if type(seconds) not in (int, float) or not 1 <= seconds <= 86_400:
-        raise UsageError(f"{seconds!r}", where="seconds", allowed="from 1 to 86,400")
+    if type(seconds) not in (int, float) or not 1 <= seconds <= MOST_SECONDS:
+        raise UsageError(f"{seconds!r}", where="seconds", allowed=f"from 1 to {MOST_SECONDS:,}")
     chosen = _families(without)
     torch_module()
-    begun = perf_counter_ns()
 
     def told(fraction: float) -> None:
         if progress is not None:
             progress(min(round(1000 * fraction), 1000), 1000)
 
-    def going() -> bool:
-        elapsed = (perf_counter_ns() - begun) / 1e9
-        told(elapsed / seconds)
-        return elapsed <= (1 - LEARNING) * seconds
-
-    timed = timings(setting, samples(chosen, seed), going)
-    spent = (perf_counter_ns() - begun) / 1e9
+    budget = _Budget(setting, seconds, told)
+    timed = timings(setting, samples(chosen, seed), budget.going, say or _nothing)
+    spent = budget.spent()
+    if len(timed) < FEWEST:
+        raise budget.too_short(len(timed), spent)
     start = min(spent / seconds, 1.0)
-    return learned(setting, timed, spent, advance=lambda done, total: told(start + (1 - start) * done / total))
+    try:
+        return learned(setting, timed, spent, advance=lambda done, total: told(start + (1 - start) * done / total))
+    except KeyboardInterrupt:
+        what = f"stopped before it had learned what {len(timed)} networks tell: no profile is kept"
+        raise Interrupted(what) from None
+
+
+def _nothing(line: str) -> None:
+    pass
+
+
+class _Budget:
+    """The seconds that a profile may take."""
+
+    def __init__(self, setting: Setting, seconds: float, told: Callable[[float], object]) -> None:
+        self._setting, self._seconds, self._told = setting, seconds, told
+        self._begun = perf_counter_ns()
+        self._ends = [0.0]
+        """When the timing began, and when each network was first timed."""
+
+    def spent(self) -> float:
+        return (perf_counter_ns() - self._begun) / 1e9
+
+    def going(self, timed: int) -> bool:
+        """Whether there is time for another; raises ProfileError where there cannot be time for FEWEST."""
+        spent = self.spent()
+        self._told(spent / self._seconds)
+        self._ends += [spent] * (timed + 1 - len(self._ends))
+        left = (1 - LEARNING) * self._seconds - spent
+        if FEW <= timed < FEWEST and (FEWEST - timed) * self._quick() / QUICKER > left:
+            raise self.too_short(timed, spent)
+        return left >= 0
+
+    def _quick(self) -> float:
+        """Seconds of a network: the mean of the quicker half."""
+        each = sorted(end - begun for begun, end in pairwise(self._ends))
+        return mean(each[: (len(each) + 1) // 2])
+
+    def too_short(self, timed: int, spent: float) -> ProfileError:
+        """The error for a time in which so many networks were timed, with the minutes that would do."""
+        what = f"{timed} networks were timed in {spent:.0f} s, so {self._seconds / 60:g} minutes are too few"
+        minutes = ceil(SPARE * FEWEST * spent / max(timed, 1) / (1 - LEARNING) / 60)
+        remedy = "give it more minutes"
+        if timed and 60 * minutes <= MOST_SECONDS:
+            remedy = f"give it {minutes} minutes or more" if minutes > 1 else "give it a minute or more"
+        elif timed:
+            remedy = "take another engine, or a smaller batch"
+        return ProfileError(what, where=str(self._setting), allowed=f"at least {FEWEST} networks", remedy=remedy)
 
 
 def _families(without: Sequence[str]) -> list[Family]:
@@ -118,64 +139,6 @@ def _families(without: Sequence[str]) -> list[Family]:
     if strange:
         raise UnknownNameError(f"unknown family {brief(strange[0])}", where="without", allowed=", ".join(known))
     return [family for name, family in known.items() if name not in without]
-
-
-def timings(setting: Setting, drawn: Iterator[Sample], going: Callable[[], bool]) -> list[Timed]:
-    """Networks timed one after the other and again later, for as long as it is ``going``, or until Ctrl-C where enough
-    were timed; one that the engine cannot load is passed over.
-    """
-    held: deque[_Held] = deque()
-    found: list[Timed] = []
-    with session(setting):
-        try:
-            for count, one in enumerate(_readied(setting, drawn)):
-                if count % PROBED == 0:
-                    probes = Probes(setting)
-                held.append(_Held(one, footprint(one.sample.arch, setting, None)))
-                for again in list(held)[::-1][::SPACING]:
-                    again.windows += probes.visit(again.ready.run)
-                while not _fits(held, setting):
-                    found.append(held.popleft().timed())
-                if not going():
-                    break
-        except KeyboardInterrupt:
-            if len(found) + len(held) < 2 * FEWEST:
-                raise
-        return found + [one.timed() for one in held if one.windows]
-
-
-class _Held:
-    """A network that is ready, of so many bytes, and how long it took so far."""
-
-    def __init__(self, ready: Ready, size: int) -> None:
-        self.ready, self.size = ready, size
-        self.windows: list[Window] = []
-
-    def timed(self) -> Timed:
-        return Timed(self.ready.sample, tuple(self.windows), self.ready.noted())
-
-
-def _fits(held: Collection[_Held], setting: Setting) -> bool:
-    """Whether another network may be made ready beside these, the youngest of which is due ``VISITS`` times."""
-    most = min(SPACING * (VISITS - 1), WAYS[setting.engine].most - PROBES - 1)
-    return len(held) <= max(most, 0) and sum(one.size for one in held) <= READY_BYTES
-
-
-def _readied(setting: Setting, drawn: Iterator[Sample]) -> Iterator[Ready]:
-    """Networks that are warm, without end; raises the engine's error after FAILURES of them in a row."""
-    failed = 0
-    for sample in drawn:
-        try:
-            one = ready(sample, setting)
-            warmed(one.run)
-            one.warm()
-        except (EngineError, ArchitectureError):  # it lacks an operation, or ONNX a rule for a user's own kind
-            failed += 1
-            if failed == FAILURES:
-                raise
-            continue
-        failed = 0
-        yield one
 
 
 def learned(

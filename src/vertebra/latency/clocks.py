@@ -46,5 +46,5 @@ def clocks(
     try:
         kept = predictor_of(setting, anyway=anyway)
     except ProfileError as error:
-        return Clocks(None, measure, f"{error.what}: networks are measured alone")
-    return Clocks(lambda arch: kept.predictor.predict(arch).ms, measure, kept.foreign)
+        return Clocks(None, measure, f"nothing is predicted, networks are measured alone: {error}")
+    return Clocks(lambda arch: kept.predictor.predict(arch).ms, measure, kept.note)

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
 from vertebra.engines.device import Device
 from vertebra.errors import OutputError, ProfileError, VertebraError
 from vertebra.home import home
+from vertebra.latency.faults import CORRUPT, corrupt, told
 from vertebra.latency.load import Load
 from vertebra.latency.measure import Measurement
 from vertebra.latency.setting import Setting
@@ -48,18 +49,14 @@ CREATE TABLE profiles (
 );
 """
 
-OUTSIDE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-}
-"""Faults of the place, not of the file."""
-
 T = TypeVar("T")
+
+
+class Unreadable(NamedTuple):
+    """A profile that this vertebra cannot read, and why."""
+
+    number: int
+    fault: ProfileError
 
 
 def database_path() -> Path:
@@ -80,7 +77,7 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot be made: {error.strerror}", where=str(self.path.parent)) from None
-        with _told(self.path):
+        with told(self.path):
             self._db = sqlite3.connect(self.path, timeout=WAIT_MS / 1e3, isolation_level=None)
             try:
                 self._prepare()
@@ -110,7 +107,7 @@ class Database:
 
     def measurements(self) -> tuple[Measurement, ...]:
         """All that was measured, in the order in which it was kept."""
-        with _told(self.path):
+        with told(self.path):
             rows = self._db.execute(
                 f"SELECT devices.device, settings.setting, load, made, {', '.join(_PLAIN)} FROM measurements"
                 " JOIN devices ON devices.id = measurements.device JOIN settings ON settings.id = measurements.setting"
@@ -133,27 +130,23 @@ class Database:
         return msgspec.structs.replace(profile, number=number or 0)
 
     def profiles(self) -> tuple[StoredProfile, ...]:
-        """Every profile, the oldest first."""
-        with _told(self.path):
-            rows = self._db.execute(
-                "SELECT profiles.id, devices.device, settings.setting, version, made, document FROM profiles"
-                " JOIN devices ON devices.id = profiles.device JOIN settings ON settings.id = profiles.setting"
-                " ORDER BY profiles.id"
-            ).fetchall()
-        return tuple(self._profile(row) for row in rows)
+        """Every profile that can be read, the oldest first.  What is in their documents is not looked at."""
+        return tuple(one for one in self._profiles() if isinstance(one, StoredProfile))
+
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """The others."""
+        return tuple(one for one in self._profiles() if isinstance(one, Unreadable))
 
     def profile(self, number: int) -> StoredProfile:
-        """The profile of a number; raises ProfileError where there is none."""
-        found = {one.number: one for one in self.profiles()}
-        if number not in found:
-            known = ", ".join(map(str, found)) or "there is none yet"
-            remedy = "see `vertebra profile list`"
-            raise ProfileError(f"no profile has the number {number}", allowed=known, remedy=remedy)
-        return found[number]
+        """The profile of a number; raises ProfileError where there is none, or where it cannot be read."""
+        found = self._numbered(number)
+        if isinstance(found, Unreadable):
+            raise found.fault
+        return found
 
-    def remove(self, number: int) -> StoredProfile:
+    def remove(self, number: int) -> StoredProfile | Unreadable:
         """Forget a profile, and give it; raises ProfileError where there is none of that number."""
-        found = self.profile(number)
+        found = self._numbered(number)
         with self._transaction("IMMEDIATE"):
             self._db.execute("DELETE FROM profiles WHERE id = ?", (number,))
         return found
@@ -173,7 +166,7 @@ class Database:
                     self._db.execute(f"PRAGMA user_version = {SCHEMA}")
         verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise _corrupt(self.path, verdict)
+            raise corrupt(self.path, verdict)
         if self._pragma("journal_mode") != "wal":
             with suppress(sqlite3.OperationalError):  # in use by another process at this moment: next time
                 self._db.execute("PRAGMA journal_mode = WAL")
@@ -199,7 +192,7 @@ class Database:
     @contextmanager
     def _transaction(self, kind: str) -> Iterator[None]:
         """All of it, or nothing."""
-        with _told(self.path):
+        with told(self.path):
             self._db.execute(f"BEGIN {kind}")
             try:
                 yield
@@ -219,6 +212,35 @@ class Database:
         self._db.execute("INSERT OR IGNORE INTO settings (setting) VALUES (?)", (text,))
         return int(self._db.execute("SELECT id FROM settings WHERE setting = ?", (text,)).fetchone()[0])
 
+    def _numbered(self, number: int) -> StoredProfile | Unreadable:
+        found = {one.number: one for one in self._profiles()}
+        if number not in found:
+            known = ", ".join(map(str, found)) or "there is none yet"
+            remedy = "see `vertebra profile list`"
+            raise ProfileError(f"no profile has the number {number}", allowed=known, remedy=remedy)
+        return found[number]
+
+    def _profiles(self) -> Iterator[StoredProfile | Unreadable]:
+        """One by one, so that one that cannot be read hides no other."""
+        with told(self.path):
+            numbers = [number for (number,) in self._db.execute("SELECT id FROM profiles ORDER BY id").fetchall()]
+        for number in numbers:
+            try:
+                with told(self.path):
+                    row = self._db.execute(
+                        "SELECT profiles.id, devices.device, settings.setting, version, made, document FROM profiles"
+                        " LEFT JOIN devices ON devices.id = profiles.device"
+                        " LEFT JOIN settings ON settings.id = profiles.setting WHERE profiles.id = ?",
+                        (number,),
+                    ).fetchone()
+                if row is not None:  # else another process has just removed it
+                    yield self._profile(row)
+            except ProfileError as error:
+                corrupt = error.what.startswith(CORRUPT)
+                what = f"is corrupt: {error.what.removeprefix(CORRUPT)}" if corrupt else error.what
+                remedy = "build it again" if corrupt else "update vertebra"
+                yield Unreadable(number, ProfileError(what, where=f"profile {number}", remedy=remedy))
+
     def _measurement(self, row: tuple[Any, ...]) -> Measurement:
         device, setting, load, made, *plain = row
         data: dict[str, object] = dict(zip(_PLAIN, plain, strict=True))
@@ -236,7 +258,7 @@ class Database:
         try:
             return msgspec.convert(data, kind)
         except msgspec.MsgspecError as error:
-            raise _corrupt(self.path, str(error)) from None
+            raise corrupt(self.path, str(error)) from None
 
     def _decoded(self, text: str, kind: type[T]) -> T:
         try:
@@ -245,7 +267,7 @@ class Database:
             what, remedy = f"holds what this vertebra does not know: {error}", "update vertebra (it is left as it is)"
             raise ProfileError(what, where=str(self.path), remedy=remedy) from None
         except (msgspec.MsgspecError, TypeError) as error:  # TypeError: a column that holds no text
-            raise _corrupt(self.path, str(error)) from None
+            raise corrupt(self.path, str(error)) from None
 
 
 _PLAIN = ("version", "name", "hash", "resolution", "median_ms", "p10_ms", "p90_ms", "spread", "n", "warmup")
@@ -254,21 +276,3 @@ _PLAIN = ("version", "name", "hash", "resolution", "median_ms", "p10_ms", "p90_m
 
 def _text(value: msgspec.Struct) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _corrupt(path: Path, what: str) -> ProfileError:
-    remedy = "move it away and a new one will be made (it is left as it is)"
-    return ProfileError(f"the database is corrupt: {what}", where=str(path), remedy=remedy)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in OUTSIDE:
-            raise OutputError(f"cannot be used: {error}", where=str(path)) from None
-        raise _corrupt(path, str(error)) from None
-    except UnicodeDecodeError as error:  # text that is none, in a table or in what SQLite says of it
-        raise _corrupt(path, str(error)) from None

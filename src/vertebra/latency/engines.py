@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FunctionType
 from typing import Any, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.shapes import elements
 from vertebra.engines import onnxruntime, openvino
-from vertebra.engines.engine import first_line
+from vertebra.engines.engine import first_line, threads_here
 from vertebra.errors import EXTRAS, EngineError, MissingExtraError
 from vertebra.latency.setting import Setting
 from vertebra.onnx.emit import emit_body
@@ -60,17 +61,24 @@ def runner(arch: Architecture, setting: Setting, *, resolution: int | None = Non
     Raises EngineError where the engine cannot load it, ShapeError where the network does not fit the resolution,
     MissingExtraError for an engine that is not installed.
     """
-    return WAYS[setting.engine].prepare(arch, setting, resolution)
+    try:
+        return ENGINES[setting.engine].prepare(arch, setting, resolution)
+    except MemoryError:  # NumPy's, before any engine
+        raise EngineError("out of memory", where=arch.name, remedy="take a smaller batch or resolution") from None
 
 
 def session(setting: Setting) -> AbstractContextManager[None]:
-    """What the whole process must have while runners of this setting are made and run; put back afterwards."""
-    return WAYS[setting.engine].session(setting)
+    """What the whole process must have while runners of this setting are made and run; put back afterwards.
+
+    Raises EngineError for more threads than this machine has cores, MissingExtraError without torch for its engines.
+    """
+    threads_here(setting.threads)
+    return ENGINES[setting.engine].session(setting)
 
 
 def version(setting: Setting) -> str:
     """The engine with its version, as ``onnxruntime 1.31.1``; the name alone where the version is not known."""
-    package = WAYS[setting.engine].package
+    package = ENGINES[setting.engine].package
     try:
         return f"{package} {importlib.metadata.version(package)}"
     except importlib.metadata.PackageNotFoundError:  # not installed, or under another name
@@ -120,16 +128,13 @@ def _onnx_runtime(arch: Architecture, setting: Setting, resolution: int | None) 
 
 class _OpenVino:
     def __init__(self, arch: Architecture, setting: Setting, resolution: int | None) -> None:
-        model = body(arch, batch=setting.batch, resolution=resolution)
-        compiled = openvino.compiled(model, setting.threads, precision=OPENVINO_TYPES[setting.precision])
+        read = openvino.read(body(arch, batch=setting.batch, resolution=resolution))
+        compiled = openvino.compiled(read, setting.threads, precision=OPENVINO_TYPES[setting.precision])
         self._request = compiled.create_infer_request()
         self._feed = [noise(arch, setting.batch, resolution)]
 
     def run(self) -> object:
-        try:
-            return self._request.infer(self._feed, share_inputs=True, share_outputs=False)[0]
-        except Exception as error:  # RuntimeError, but also what its bindings let through
-            raise EngineError(f"OpenVINO cannot run it: {first_line(error)}") from error
+        return openvino.output(self._request, self._feed)
 
 
 class _Torch:
@@ -157,7 +162,14 @@ class _Compiled(_Torch):
     """Through torch.compile.  Whole graphs only: a network that it gave up would silently be timed in eager mode."""
 
     def _called(self, net: Any) -> Any:
-        return self._torch.compile(net, fullgraph=True, dynamic=False)
+        """torch compiles a code object eight times at most, and every network's ``forward`` is the same one: so each
+        gets a function with a code object of its own, which goes with it."""
+
+        def call(images: Any) -> Any:
+            return net(images)
+
+        own = FunctionType(call.__code__.replace(), call.__globals__, closure=call.__closure__)
+        return self._torch.compile(own, fullgraph=True, dynamic=False)
 
 
 def torch_module() -> Any:
@@ -198,7 +210,7 @@ def _torch_session(setting: Setting) -> Iterator[None]:
 
 @contextmanager
 def _compiler_session(setting: Setting) -> Iterator[None]:
-    """Forgets what was compiled: networks share the code of their modules, and torch compiles a code eight times."""
+    """Forgets what was compiled, before and after: nobody runs it again."""
     with _torch_session(setting):
         compiler = torch_module().compiler
         compiler.reset()
@@ -212,10 +224,12 @@ def _no_session(setting: Setting) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-WAYS: Mapping[str, Way] = {
+ENGINES: Mapping[str, Way] = {
     "onnxruntime": Way(_onnx_runtime, "its graph optimised", "onnxruntime", 32, _no_session),
     "openvino": Way(_OpenVino, "its graph optimised", "openvino", 32, _no_session),
     "torch": Way(_Torch, "eager, contiguous (NCHW)", "torch", 32, _torch_session),
     "torch.compile": Way(_Compiled, "compiled, contiguous (NCHW)", "torch", 4, _compiler_session),
 }
-"""How each engine of ``setting.PRECISIONS`` is made to run."""
+"""How each engine of ``setting.PRECISIONS`` is made to run.  Compiling takes long, and what ``measure`` has timed is
+kept group by group: so groups of compiled networks are small.
+"""

@@ -14,13 +14,13 @@ import msgspec
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.record import brief
-from vertebra.costs.count import cost
 from vertebra.data.threads import Progress
 from vertebra.engines.device import Device, describe
 from vertebra.engines.timing import Call, Timing
-from vertebra.errors import ShapeError, UsageError, VertebraError
-from vertebra.latency.engines import WAYS, Runner, runner, session, version
+from vertebra.errors import ArchitectureError, EngineError, ShapeError, UsageError, VertebraError
+from vertebra.latency.engines import ENGINES, Runner, runner, session, version
 from vertebra.latency.load import Load, between, moment
+from vertebra.latency.room import footprint, groups, ready_bytes
 from vertebra.latency.setting import Setting
 from vertebra.latency.warmup import Clock, warm_up
 
@@ -37,9 +37,6 @@ LEAST = 2
 
 STEPS = ROUNDS + 2
 """Of progress for a network: making it ready, its warm-up, its turns."""
-
-READY_BYTES = 2 << 30
-"""Of memory for the networks that are ready at once."""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,9 +82,9 @@ def measure(
     turn is not counted: it brings the network's weights back into the caches.  ``keep`` gets what is measured, group
     by group; ``progress`` is told of turns.
 
-    Raises ShapeError, before anything is timed, where a network does not fit the resolution; EngineError where the
-    engine cannot run it; MissingExtraError for an engine that is not installed; UsageError for other seconds than 0 to
-    3600.
+    Raises ShapeError and EngineError, before anything is timed, where a network does not fit the resolution or its
+    batch the memory; EngineError where the engine cannot run it; MissingExtraError for an engine that is not installed;
+    UsageError for other seconds than 0 to 3600.
     """
     archs = (archs,) if isinstance(archs, Architecture) else archs
     setting = setting or Setting()
@@ -95,11 +92,14 @@ def measure(
         raise UsageError(brief(seconds), where="seconds", allowed=f"above 0, at most {MOST_SECONDS:g}")
     weights = []
     for arch in archs:
+        if not isinstance(arch, Architecture):
+            remedy = "get one with vertebra.architecture(name)"
+            raise UsageError(f"{brief(arch)} is no architecture", where="archs", remedy=remedy)
         with named(arch):
             weights.append(footprint(arch, setting, resolution))
     advance = _steps(progress, len(archs) * STEPS)
     found: list[Measurement] = []
-    for places in groups(weights, WAYS[setting.engine].most, READY_BYTES):
+    for places in groups(weights, ENGINES[setting.engine].most, ready_bytes()):
         group = [archs[place] for place in places]
         measured = _group(group, setting, resolution, seconds, advance)
         if keep is not None:
@@ -108,40 +108,39 @@ def measure(
     return tuple(found)
 
 
-def groups(sizes: Sequence[int], most: int, limit: int) -> list[range]:
-    """Places of consecutive items: at most ``most`` and ``limit`` bytes together, a larger item by itself."""
-    found: list[range] = []
-    start = total = 0
-    for place, size in enumerate(sizes):
-        if place > start and (place - start == most or total + size > limit):
-            found.append(range(start, place))
-            start, total = place, 0
-        total += size
-    return [*found, range(start, len(sizes))] if sizes else []
+class Named(NamedTuple):
+    """A network that is ready: errors of its ``call`` name it."""
+
+    arch: Architecture
+    call: Call
 
 
 def in_turn(
-    calls: Sequence[Call], seconds: float, advance: Callable[[], object], *, clock: Clock = perf_counter_ns
+    networks: Sequence[Named], seconds: float, advance: Callable[[], object], *, clock: Clock = perf_counter_ns
 ) -> list[list[int]]:
-    """Nanoseconds of each call's timed runs: ``ROUNDS`` turns of ``seconds / ROUNDS`` each, ``LEAST`` runs at least.
+    """Nanoseconds of each network's timed runs: ``ROUNDS`` turns of ``seconds / ROUNDS`` each, ``LEAST`` runs at least.
 
     Every other round goes backwards, so that no network always follows the same one.
     """
-    taken: list[list[int]] = [[] for _ in calls]
-    turn = seconds / ROUNDS * 1e9
+    taken: list[list[int]] = [[] for _ in networks]
     for index in range(ROUNDS):
-        order: Iterable[int] = range(len(calls)) if index % 2 == 0 else reversed(range(len(calls)))
+        order: Iterable[int] = range(len(networks)) if index % 2 == 0 else reversed(range(len(networks)))
         for place in order:
-            call, times = calls[place], taken[place]
-            call()
-            begun, done = clock(), 0
-            while done < LEAST or clock() - begun < turn:
-                before = clock()
-                call()
-                times.append(clock() - before)
-                done += 1
+            with named(networks[place].arch):
+                taken[place] += _turn(networks[place].call, seconds / ROUNDS * 1e9, clock)
             advance()
     return taken
+
+
+def _turn(call: Call, nanoseconds: float, clock: Clock) -> list[int]:
+    call()
+    times: list[int] = []
+    begun = clock()
+    while len(times) < LEAST or clock() - begun < nanoseconds:
+        before = clock()
+        call()
+        times.append(clock() - before)
+    return times
 
 
 def drift(taken: Sequence[Sequence[int]]) -> float:
@@ -160,17 +159,18 @@ def _group(
     advance: Callable[[], object],
 ) -> tuple[Measurement, ...]:
     with session(setting):
-        calls: list[Call] = []
+        networks: list[Named] = []
         for arch in archs:
-            calls.append(_ready(arch, setting, resolution).run)
+            networks.append(Named(arch, _ready(arch, setting, resolution).run))
             advance()
         with _uncollected():
             start = moment()
             warm = []
-            for call in calls:
-                warm.append(warm_up(call))
+            for arch, call in networks:
+                with named(arch):
+                    warm.append(warm_up(call))
                 advance()
-            taken = in_turn(calls, seconds, advance)
+            taken = in_turn(networks, seconds, advance)
             load = between(start, moment(), drift(taken))
     here = _Here(setting, version(setting), describe(), load, datetime.now(UTC).isoformat(timespec="seconds"))
     results = zip(archs, taken, warm, strict=True)
@@ -207,28 +207,30 @@ def _measurement(here: _Here, arch: Architecture, resolution: int | None, timing
 
 
 def _ready(arch: Architecture, setting: Setting, resolution: int | None) -> Runner:
-    """The runner after its first call, in which most engines show what they cannot run; errors name the network."""
+    """The runner after its first call, in which most engines show what they cannot run."""
     try:
-        one = runner(arch, setting, resolution=resolution)
-        one.run()
-    except VertebraError as error:
-        raise type(error)(error.what, where=arch.name, allowed=error.allowed, remedy=error.remedy) from error
+        with named(arch):
+            one = runner(arch, setting, resolution=resolution)
+            one.run()
+    except ArchitectureError as error:  # ONNX has no rule for a user's own kind
+        raise _of(arch, error) from error
     return one
 
 
 @contextmanager
 def named(arch: Architecture) -> Iterator[None]:
-    """Where a map of the network fits no window, the error says of which network."""
+    """Errors say of which network they are: that a window does not fit a map, or what an engine cannot."""
     try:
         yield
     except ShapeError as error:
-        raise error.at(f"{arch.name}: " if error.where else arch.name) from error
+        raise _of(arch, error) from error
+    except EngineError as error:  # its own place is the artifact, or the network already
+        raise EngineError(error.what, where=arch.name, allowed=error.allowed, remedy=error.remedy) from error
 
 
-def footprint(arch: Architecture, setting: Setting, resolution: int | None) -> int:
-    """About what a ready network takes: its weights, once more as the engine packs them, and its activations."""
-    costs = cost(arch, resolution=resolution)
-    return 3 * costs.parameter_bytes + 4 * setting.batch * costs.activations
+def _of(arch: Architecture, error: VertebraError) -> VertebraError:
+    """The error with the network's name before its path in the network."""
+    return error.at(f"{arch.name}: " if error.where else arch.name)
 
 
 def _steps(progress: Progress | None, total: int) -> Callable[[], None]:

@@ -26,8 +26,9 @@ MOST = 1 << 16
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``precision`` of the arithmetic (weights are made as fp32), ``batch`` in images, ``threads`` of the engine.
 
-    ``threads`` are by default the cores that this process may use.  Raises EngineError for an engine, a precision or a
-    number that is not allowed.
+    ``threads`` are by default the cores that this process may use; more than this machine has are refused where
+    something runs, not here: a setting may be of another machine's profile.  Raises EngineError for an engine, a
+    precision or a number that is not allowed.
     """
 
     engine: str = "onnxruntime"
