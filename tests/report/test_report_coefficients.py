@@ -84,7 +84,7 @@ def test_the_table_has_every_candidate_best_first() -> None:
     assert [row.split("|")[1].strip() for row in rows] == ["base", "1.2", "1", "2"]
     # 1.2 * 1.1^2 * 1.17^2
     assert [part.strip() for part in rows[1].strip("|").split("|")] == [
-        "1.2", "1.1", "1.17", "1.99", "23", "2 M (2.00×)", "1 k", "60.00%, 60.20%", "60.10%"
+        "1.2", "1.1", "1.17", "1.99", "23", "2.00 M (2.00×)", "1.00 k", "60.00%, 60.20%", "60.10%"
     ]  # fmt: skip
     assert page(CLEAR, picture="heat.svg").count("](heat.svg)") == 1
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import html
+import re
 import xml.etree.ElementTree as ElementTree
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
+from matplotlib.transforms import Bbox
 from PIL import Image, ImageColor
 
 from vertebra.arch import Architecture, ConvNormAct, Stage
 from vertebra.errors import MissingExtraError, OutputError, UnknownNameError, UsageError
-from vertebra.report.comparison import HEAD, Row, cells, compare, field, ideas, with_frontier
+from vertebra.report.comparison import HEAD, Row, best_said, cells, compare, field, ideas, with_frontier
 from vertebra.report.comparison_page import page, write
 from vertebra.report.comparison_plot import plot_of, scatter
 from vertebra.report.picture import file_of
-from vertebra.report.svg import LIGHT, PALETTE
+from vertebra.report.svg import LIGHT, PALETTE, STYLE, Notes, drawn
 from vertebra.zoo import entry, names
 
 
@@ -57,7 +62,8 @@ def test_names_aliases_patterns_and_files():
     ("name", "message"),
     [
         ("resnet51", "unknown architecture 'resnet51' (allowed: resnet50, "),
-        ("nothing*", "no architecture fits 'nothing*'; see `vertebra list`"),
+        ("nothing*", "no architecture fits 'nothing*' (allowed: "),
+        ("ResNet*", "no architecture fits 'ResNet*' (allowed: resnet"),
     ],
 )
 def test_unknown_names(name, message):
@@ -72,6 +78,27 @@ def test_the_frontier_holds_what_none_beats():
          row("unknown", 1, None), row("dear", 3, 70)]
     )  # fmt: skip
     assert [one.name for one in rows if one.frontier] == ["cheap", "good", "same", "other"]
+
+
+def test_what_is_said_of_the_best_names_the_classes_where_they_differ():
+    """AlexNet's 56.52% is the best of 1000 classes beside a network with 91.25% of 10."""
+    assert "with as many classes has as high a top-1" in best_said(compare(["alexnet", "cifar_resnet20"]))
+    assert best_said(compare(["alexnet", "seresnet18"])) == "no other network here has as high a top-1 for as few MACs"
+    assert "classes" not in page(compare(["alexnet"])).partition("The line joins")[2].partition("</p>")[0]
+
+
+def test_accuracies_have_the_digits_that_were_published():
+    """8.75% error (He et al. 2016, table 6) is 91.25%, not 91.2."""
+    shown = [cells(one)[HEAD.index("top-1")] for one in compare(["cifar_resnet20", "efficientnet_b0", "alexnet"])]
+    assert shown == ["91.25", "77.1", "56.52"]
+
+
+@pytest.mark.parametrize("name", [name for name in names() if entry(name)[1].accuracy is None])
+def test_where_no_accuracy_is_published_the_table_says_why_and_no_more(name):
+    (one,) = compare([name])
+    said = cells(one)[HEAD.index("source")]
+    assert "; " not in said and re.search("accuracy|weights|error", said), said
+    assert one.note.startswith(said) and one.note in html.unescape(page([one]))
 
 
 def test_every_entry_can_be_compared():
@@ -105,6 +132,49 @@ def test_the_scatter_of_little_or_nothing(rows):
     assert "<b>" not in page(rows)
 
 
+@contextmanager
+def drawn_panels(rows):
+    """The axes of a comparison as matplotlib has laid them out."""
+    plot = plot_of(rows)
+    with drawn(plot.size, plot.draw, Notes(), STYLE) as figure:
+        figure.draw_without_rendering()
+        yield figure.axes
+
+
+MIXED = (
+    "alexnet vgg16 googlenet inception_v3 resnet50 resnet152 resnext50_32x4d seresnet50 densenet201 mobilenet_v2 "
+    "mobilenet_v3_large mnasnet1_0 efficientnet_b0 efficientnet_b7 efficientnet_v2_s convnext_tiny"
+)
+
+
+@pytest.mark.parametrize("wanted", ["*", "cifar*", "resnet*", MIXED])
+def test_no_name_stands_on_the_line_or_beyond_the_axes(wanted):
+    with drawn_panels(compare(wanted.split())) as panels:
+        for axes in panels:
+            corners = axes.transData.transform(axes.lines[0].get_xydata())
+            pieces = [((x, y), (further, y)) for (x, y), (further, _) in pairwise(corners)]
+            pieces += [((further, y), (further, higher)) for (_, y), (further, higher) in pairwise(corners)]
+            for name in axes.texts:
+                box = name.get_window_extent().padded(-2)  # a letter's own room above and below it
+                assert not [piece for piece in pieces if box.overlaps(Bbox(piece))], name
+                spare = 0.12 * box.width  # what stands for a name is as much wider
+                assert axes.bbox.x0 < box.x0 + spare and box.x1 - spare < axes.bbox.x1, name
+            assert len(axes.texts) >= 8
+
+
+@pytest.mark.parametrize("wanted", ["resnet18", "cifar_resnet20", "resnet50 seresnet50", "resnet18 resnet34"])
+def test_an_axis_has_two_ticks_at_least(wanted):
+    with drawn_panels(compare(wanted.split())) as (axes,):
+        assert len(axes.get_xticks()) >= 2
+
+
+def test_without_an_accuracy_nothing_is_drawn():
+    rows = compare(["seresnet18", "seresnet34"])
+    assert "None of these networks has a published accuracy" in page(rows) and "<svg" not in page(rows)
+    said = [node.text for node in parsed(scatter(rows)).iter("text")]
+    assert said == ["none of these networks has a published accuracy"]
+
+
 def test_panels_for_tasks_that_cannot_be_compared():
     said = [node.text for node in parsed(scatter(compare(["resnet18", "cifar_resnet20"]))).iter("text")]
     assert {"1000 classes", "10 classes"} <= set(said)
@@ -122,20 +192,20 @@ def test_the_page_holds_everything_and_asks_for_nothing():
 
 def test_files_appear_whole_or_not_at_all(tmp_path: Path):
     rows = compare(["resnet18"])
-    html, plot = tmp_path / "c.html", tmp_path / "c.svg"
-    write(rows, html, plot)
+    written, plot = tmp_path / "c.html", tmp_path / "c.svg"
+    write(rows, written, plot)
     root = ElementTree.fromstring(plot.read_text())
-    assert root.tag == "{http://www.w3.org/2000/svg}svg" and html.read_text() == page(rows)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and written.read_text() == page(rows)
     plot.unlink()
-    html.write_text("mine")
+    written.write_text("mine")
     with pytest.raises(OutputError, match="already exists; use --force"):
-        write(rows, html, plot)
-    assert html.read_text() == "mine" and not plot.exists()
+        write(rows, written, plot)
+    assert written.read_text() == "mine" and not plot.exists()
     with pytest.raises(UsageError, match=r"a plot in 'c.gif' \(allowed: a name that ends in .svg, .png, .pdf\)"):
         write(rows, tmp_path / "other.html", tmp_path / "c.gif")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.html"]
-    write(rows, html, force=True)
-    assert html.read_text() == page(rows)
+    write(rows, written, force=True)
+    assert written.read_text() == page(rows)
     with pytest.raises(OutputError, match="No such file or directory"):
         write(rows, tmp_path / "nowhere" / "c.html")
 

@@ -45,6 +45,7 @@ def test_ranges_lose_no_number(numbers):
 def test_signs_and_shares():
     assert (signed(2_359_296), signed(-528_128), signed(0)) == ("+2.36 M", "-528 k", "0")
     assert (share(35, 1000), share(-1, 2), share(0, 5), share(5, 0)) == ("+3.5%", "-50.0%", "-", "-")
+    assert (share(-506_880, 1_814_073_344), share(1, 10**9)) == ("-0.03%", "~0%")
     assert set(SIGNS.values()) == set("-+~=>")
 
 

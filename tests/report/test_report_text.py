@@ -11,10 +11,41 @@ from vertebra.report import text
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(0, "0"), (999, "999"), (272_474, "272 k"), (999_600, "1 M"), (4_089_184_256, "4.09 G"), (40_551_040, "40.6 M")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (272_474, "272 k"),
+        (999_600, "1.00 M"),
+        (4_100_000, "4.10 M"),
+        (4_089_184_256, "4.09 G"),
+        (40_551_040, "40.6 M"),
+    ],
 )
 def test_short(number: int, shown: str) -> None:
     assert text.short(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0"), (4.1, "4.10"), (-4.126, "-4.13"), (9.996, "10.0"), (99.96, "100"), (0.5, "0.500"), (0.0123, "0.0123"),
+        (0.9996, "1.00"), (12345.0, "12345"), (math.inf, text.NONE),
+    ],
+)  # fmt: skip
+def test_figures_are_three_and_zeros_count(number: float, shown: str) -> None:
+    assert text.figures(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("10.0 MB", "10 MB"), ("1.50 M", "1.5 M"), ("500 k", "500 k"), ("0.010", "0.01"), ("100 px", "100 px")],
+)
+def test_a_tick_has_no_zeros_behind_it(said: str, shown: str) -> None:
+    assert text.trimmed(said) == shown
+
+
+def test_listed() -> None:
+    assert [text.listed(["a", "b", "c"][:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]
 
 
 @pytest.mark.parametrize(("octets", "shown"), [(512, "512 B"), (1_093_112, "1.09 MB"), (12_000, "12.0 kB")])
@@ -23,7 +54,8 @@ def test_size(octets: int, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.05, "0.050 ms"), (0.675, "0.675 ms"), (1, "1.00 ms"), (12.34, "12.3 ms"), (250, "250 ms")]
+    ("value", "shown"),
+    [(0.05, "0.050 ms"), (0.675, "0.675 ms"), (0.9996, "1.00 ms"), (1, "1.00 ms"), (12.34, "12.3 ms"), (250, "250 ms")],
 )
 def test_ms(value: float, shown: str) -> None:
     assert text.ms(value) == shown

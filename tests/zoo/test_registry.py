@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from vertebra.arch import Conv, from_json, to_json
 from vertebra.costs import cost
 from vertebra.errors import ArchitectureError, UnknownNameError
+from vertebra.weights.catalogue import everything
 from vertebra.zoo import (
     alexnet,
     architecture,
@@ -65,6 +67,19 @@ def test_facts_are_complete(name):
     else:
         assert 50 < one.accuracy.top1 < 100 and one.accuracy.resolution >= 32 and one.accuracy.source
     assert family in families() and one in family.entries
+
+
+@pytest.mark.parametrize("name", names())
+def test_accuracies_of_published_weights_are_those_of_the_catalogue(name):
+    """The catalogue is made from torchvision and timm themselves."""
+    one = entry(name)[1]
+    said = re.match(r"(torchvision|timm),? (\S+) weights", one.accuracy.source) if one.accuracy else None
+    if said is None:
+        return
+    source, tag = said.groups()
+    model = one.peers[source].name
+    (weight,) = [one for one in everything() if (one.source, one.model, one.tag) == (source, model, tag)]
+    assert (weight.top1, weight.resolution) == (one.accuracy.top1, one.accuracy.resolution)
 
 
 @pytest.mark.parametrize("name", names())

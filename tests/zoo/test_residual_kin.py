@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -95,6 +97,37 @@ def test_cardinalities_keep_the_complexity(cardinality, width, conv2):
     # The first block sees the 64 channels of the stem; its 1x1 convolution would have four times as many weights.
     assert 4 * convs["reduce"].params + convs["conv"].params + convs["expand"].params == paper
     assert round(paper / 1e4) == 7
+
+
+@pytest.mark.parametrize(
+    "name", [one.name for family in families() if family.name == "resnext" for one in family.entries]
+)
+def test_parameters_of_a_resnext_follow_from_its_template(name):
+    """Xie et al. 2017, table 1: written out anew, since nobody has the networks of the other cardinalities."""
+    layers, cardinality, width = map(int, re.fullmatch(r"resnext(\d+)_(\d+)x(\d+)d", name).groups())
+    params, channels = 3 * 64 * 7 * 7 + 2 * 64, 64
+    for stage, depth in enumerate({50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}[layers]):
+        inner, out = cardinality * width * 2**stage, 256 * 2**stage
+        for block in range(depth):
+            params += channels * inner + 9 * inner * inner // cardinality + inner * out + 2 * (inner + inner + out)
+            params += 0 if block else channels * out + 2 * out
+            channels = out
+    assert cost(architecture(name)).params == params + 2048 * 1000 + 1000
+
+
+@pytest.mark.parametrize(
+    "name", [one.name for family in families() if family.name == "cifar_wide_resnet" for one in family.entries]
+)
+def test_parameters_of_a_wide_resnet_follow_from_its_table(name):
+    """Zagoruyko and Komodakis 2016, table 1, with norms before the convolutions: d = 6n + 4."""
+    layers, factor = map(int, re.fullmatch(r"cifar_wrn(\d+)_(\d+)", name).groups())
+    params, channels = 3 * 16 * 9, 16
+    for out in (16 * factor, 32 * factor, 64 * factor):
+        for _ in range((layers - 4) // 6):
+            params += 2 * channels + 9 * channels * out + 2 * out + 9 * out * out
+            params += channels * out if channels != out else 0
+            channels = out
+    assert cost(architecture(name)).params == params + 2 * channels + 10 * channels + 10
 
 
 def layers_of(arch) -> int:

@@ -8,7 +8,9 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from vertebra.arch.architecture import Architecture
+from vertebra.arch.codec import nearest
 from vertebra.arch.receptive import reach
+from vertebra.arch.record import brief
 from vertebra.costs.count import cost
 from vertebra.errors import UnknownNameError
 from vertebra.report import text
@@ -40,7 +42,7 @@ class Row(msgspec.Struct, frozen=True):
     aliases: tuple[str, ...]
     note: str
     frontier: bool = False
-    """No network of the comparison with as many classes has a higher top-1 for as few MACs or fewer."""
+    """No other network of the comparison with as many classes has as high a top-1 for as few MACs."""
 
 
 def compare(wanted: Sequence[str], other: Callable[[str], Architecture | None] = lambda name: None) -> tuple[Row, ...]:
@@ -65,7 +67,10 @@ def _fitting(name: str) -> Iterable[str]:
         return (entry(name)[1].name,)
     found = [one for one in names() if fnmatchcase(one, name)]
     if not found:
-        raise UnknownNameError(f"no architecture fits {name!r}", remedy="see `vertebra list`")
+        near = ", ".join(nearest(name.strip("*?[]").lower(), names(), cutoff=0))
+        raise UnknownNameError(
+            f"no architecture fits {brief(name)}", allowed=f"{near}, ...", remedy="see `vertebra list`"
+        )
     return found
 
 
@@ -135,9 +140,20 @@ def cells(one: Row) -> tuple[str, ...]:
         str(one.resolution),
         text.short(one.activations),
         field(one),
-        "-" if one.top1 is None else f"{one.top1:.1f}",
-        one.source or one.note or "-",
+        "-" if one.top1 is None else percent(one.top1),
+        one.source or one.note.partition("; ")[0] or "-",
     )
+
+
+def best_said(rows: Sequence[Row]) -> str:
+    """What sets the networks on the frontier apart from the others of a comparison."""
+    several = len({one.classes for one in rows if one.top1 is not None}) > 1
+    return f"no other network here{' with as many classes' * several} has as high a top-1 for as few MACs"
+
+
+def percent(published: float) -> str:
+    """A published accuracy with two of its decimals if it has so many: ``76.13``, ``77.1``."""
+    return str(round(published, 2))
 
 
 def field(one: Row) -> str:

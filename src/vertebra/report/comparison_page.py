@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vertebra.bundle.files import write_whole
-from vertebra.report.comparison import Row, field, ideas
+from vertebra.report.comparison import Row, best_said, field, ideas
 from vertebra.report.comparison_plot import plot_of, scatter
 from vertebra.report.page import drawing, filled
 from vertebra.report.picture import check_places, file_of
@@ -32,5 +32,11 @@ def page(rows: Sequence[Row]) -> str:
     """The page as text.  Every name and source in it is escaped."""
     return filled(
         "comparison.html.j2",
-        {"rows": rows, "field": field, "ideas": ideas(rows), "plot": drawing(scatter(rows))},
+        {
+            "rows": rows,
+            "field": field,
+            "ideas": ideas(rows),
+            "best": best_said(rows),
+            "plot": drawing(scatter(rows)) if any(one.frontier for one in rows) else "",
+        },
     )

@@ -137,7 +137,7 @@ def _contents(every: Iterable[Family]) -> str:
 
 
 def _section(family: Family) -> str:
-    parts = [f"## {family.title}", f"{family.year}. {family.idea} ({family.paper})"]
+    parts = [f"## {family.title}", f"{family.year}: {family.idea} ({family.paper})"]
     if family.difference:
         before = {one.name: one for one in families()}.get(family.predecessor)
         parts.append(f"**After {_link(before)}:** {family.difference}" if before else family.difference)

@@ -104,7 +104,7 @@ def _entry(member: int, width: float, depth: float, resolution: int, dropout: fl
 
 def _b8() -> Entry:
     name = "efficientnet_b8"
-    note = "multipliers of Xie et al. 2020; its weights are published as TensorFlow pads alone: tf_efficientnet_b8"
+    note = "its weights are published as TensorFlow pads alone: tf_efficientnet_b8; multipliers of Xie et al. 2020"
     return Entry(name, _make(name, *B8), None, note, timm=Peer(name, TIMM))
 
 

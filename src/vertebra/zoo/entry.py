@@ -65,7 +65,9 @@ class Entry(msgspec.Struct, frozen=True):
     make: Callable[[], Architecture]
     accuracy: Accuracy | None = None
     note: str = ""
-    """Where it differs from its paper, or why no accuracy is given."""
+    """Where it differs from its paper, in parts that semicolons divide; the first says why no accuracy is given, where
+    none is.
+    """
     torchvision: Peer | None = None
     timm: Peer | None = None
     published: Published | None = None
