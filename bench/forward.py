@@ -2,8 +2,11 @@
 
     python bench/forward.py [SECONDS] [NAME ...]
 
-One member of each family that torchvision or timm has; eager, float32, the same memory format, the same values (the
-peer's own), interleaved in one process.  Prints the peer's time over ours (medians): 1 is equal, below 1 we are slower.
+One member of each family that torchvision or timm has; eager, float32, the same memory format, interleaved in one
+process.  Prints the peer's time over ours (medians): 1 is equal, below 1 we are slower.
+
+Both get huge pages (torch's own THP_MEM_ALLOC_ENABLE).  Without them the time of a network with hundreds of megabytes
+of weights depends on which physical pages the system had left when it was built, by 5% and for as long as it lives.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+
+os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # read when torch first allocates
 
 import torch
 from torch import Tensor, nn
