@@ -67,7 +67,7 @@ def test_a_bundle_beside_the_zoo(said, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "start"),
     [
-        (["nothing*"], "no architecture fits 'nothing*'; see `vertebra list`"),
+        (["nothing*"], "no architecture fits 'nothing*' (allowed: "),
         (["resnet51"], "unknown architecture 'resnet51' (allowed: resnet50, "),
         (["resnet18", "--plot", "c.gif"], "a plot in 'c.gif' (allowed: a name that ends in .svg, .png, .pdf)"),
         (

@@ -92,6 +92,20 @@ def test_diff_of_files_and_by_layer(said, tmp_path: Path):
     assert code == 0 and out.endswith("\nno difference\n")
 
 
+def test_columns_have_equal_figures(said):
+    """A zero at the end of a figure is one: `4.10` stands beside `4.13`."""
+    rows = said("cost", "mobilenetv1_100", "--per", "kind")[1].splitlines()
+    assert [rows[row].split()[-1] for row in (1, 4, 8)] == ["9.80", "1.73", "8.20"]
+    table = said("diff", "resnet50", "resnext50_32x4d")[1]
+    assert "+1.20 M" in table and "+1.10 M" in table
+
+
+def test_kinds_of_layers_are_named_as_in_the_table_by_kind(said):
+    rows = said("cost", "mobilenetv1_100", "--per", "layer")[1].splitlines()
+    kinds = {re.split(r" {2,}", row)[-1] for row in rows[1:-3]}
+    assert {"conv", "1x1 conv", "depthwise conv", "linear"} <= kinds
+
+
 def test_a_swap_reads_as_one(said):
     out = said("diff", "resnet50", "resnext50_32x4d")[1]
     assert "bottleneck: groups 1 -> 32, base_width 64 -> 4" in out
@@ -117,6 +131,18 @@ def test_a_swap_reads_as_one(said):
 )
 def test_bad_input(said, arguments, line):
     assert said(*arguments) == (2, "", f"vertebra: {line}\n")
+
+
+def test_a_file_that_is_no_architecture(said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = tmp_path / "cost.html"
+    page.write_text("")
+    allowed = "a registered name, a .json or .yaml file, or a bundle's folder"
+    line = f"is no architecture (allowed: {allowed}); see `vertebra list`"
+    for name in (page, tmp_path, tmp_path / "none"):
+        assert said("cost", name) == (2, "", f"vertebra: {name}: {line}\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet18").mkdir()  # a registered name comes first
+    assert said("cost", "resnet18", "--per", "whole")[0] == 0
 
 
 def test_unknown_names_and_small_images(said):

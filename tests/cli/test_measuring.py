@@ -15,6 +15,7 @@ from tests.latency.test_database import BF16, PHONE, profile
 from vertebra.arch import codec
 from vertebra.cli.main import main
 from vertebra.engines.device import describe
+from vertebra.errors import EngineError
 from vertebra.latency import measure as module
 from vertebra.latency.database import Database, database_path
 from vertebra.latency.stored import canonical
@@ -83,7 +84,7 @@ def test_a_busy_machine_is_noted(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ctrl_c_keeps_what_is_stored(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READY_BYTES", 1)
+    monkeypatch.setattr(module, "ready_bytes", lambda: 1)
     real, made = module.runner, []
 
     def runner(arch, setting, *, resolution):
@@ -98,6 +99,28 @@ def test_ctrl_c_keeps_what_is_stored(run, monkeypatch: pytest.MonkeyPatch) -> No
     assert err.endswith("vertebra: stopped: 1 of 2 networks are measured and stored\n")
     with Database() as database:
         assert [one.name for one in database.measurements()] == ["net"]
+
+
+def test_what_is_stored_when_an_engine_fails(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ready_bytes", lambda: 1)
+    real = module.runner
+
+    def runner(arch, setting, *, resolution):
+        if arch.name == "cifar_resnet20":
+            raise EngineError("it cannot")
+        return real(arch, setting, resolution=resolution)
+
+    monkeypatch.setattr(module, "runner", runner)
+    code, out, err = run("measure", "net.json", "cifar_resnet20", *QUICK)
+    assert (code, out) == (2, "")
+    assert err == "note: 1 of 2 networks are measured and stored\nvertebra: cifar_resnet20: it cannot\n"
+
+
+def test_more_threads_than_cores(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    line = "vertebra: threads: 65536 (allowed: from 1 to 4, the cores of this machine)\n"
+    assert run("measure", "net.json", "--threads", 65536) == (2, "", line)
+    assert run("profile", "build", "--threads", 65536) == (2, "", line)
 
 
 @pytest.mark.parametrize(

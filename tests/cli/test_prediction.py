@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -163,7 +165,58 @@ def test_a_profile_that_cannot_be_read(run, document: str, said: str) -> None:
     keep(msgspec.structs.replace(PROFILE.stored(), document=document))
     code, out, err = run("predict-latency", "net.json")
     assert (code, out) == (2, "") and err.startswith(f"vertebra: {said}") and err.count("\n") == 1
-    assert "number" in run("profile", "list")[1], "it is kept, and listed all the same"
+    listed = run("profile", "list")[1].splitlines()
+    assert listed[0].startswith("number") and listed[1].split()[0] == "1", "it is kept, and listed all the same"
+    assert listed[2].startswith(said) and listed[2].endswith(", or `vertebra profile remove 1`") and len(listed) == 3
+    assert json.loads(run("profile", "list", "--json")[1])[0]["fault"].startswith(said)
+
+
+def test_a_profile_that_cannot_be_read_hides_no_other(run) -> None:
+    """The one before it predicts, and it is said."""
+    keep()
+    keep(msgspec.structs.replace(PROFILE.stored(), document=f'{{"document": {VERSION + 1}}}'))
+    code, out, err = run("predict-latency", "net.json")
+    said = f"profile 2 is passed over: was made by a newer vertebra, as document {VERSION + 1}"
+    assert (code, err) == (0, f"note: {said}\n")
+    assert out.splitlines()[-1].startswith("profile 1: ")
+    assert json.loads(run("predict-latency", "net.json", "--json")[1])["note"] == said
+
+
+def test_a_row_that_cannot_be_read(run) -> None:
+    """It is named where nothing else fits, and hides nothing where something does."""
+    keep()
+    keep(msgspec.structs.replace(PROFILE.stored(), setting=Setting(engine="openvino")))
+    with sqlite3.connect(database_path()) as plain:
+        plain.execute("""UPDATE settings SET setting = replace(setting, '"openvino"', '"tensorrt"')""")
+    plain.close()
+    code, out, err = run("predict-latency", "net.json")
+    assert (code, err) == (0, "") and out.splitlines()[-1].startswith("profile 1: ")
+    run("profile", "remove", 1)
+    code, _, err = run("predict-latency", "net.json")
+    assert code == 2
+    assert f"there is no profile of {HERE}; profile 2 cannot be read (see `vertebra profile list`); make one" in err
+
+
+def test_what_is_listed_of_a_row_that_cannot_be_read(run) -> None:
+    keep()
+    keep(msgspec.structs.replace(PROFILE.stored(), setting=Setting(engine="openvino")))
+    with sqlite3.connect(database_path()) as plain:
+        plain.execute("""UPDATE settings SET setting = replace(setting, '"openvino"', '"tensorrt"')""")
+    plain.close()
+    code, out, _ = run("profile", "list")
+    lines = out.splitlines()
+    assert code == 0 and len(lines) == 3 and lines[1].split()[0] == "1"
+    assert lines[2] == (
+        "profile 2: holds what this vertebra does not know: engine: unknown engine 'tensorrt' (allowed: onnxruntime, "
+        "openvino, torch, torch.compile); update vertebra, or `vertebra profile remove 2`"
+    )
+    first, second = json.loads(run("profile", "list", "--json")[1])
+    assert (first["number"], first["fault"]) == (1, None)
+    assert second["number"] == 2 and second["setting"] is None and second["fault"].startswith("profile 2: holds what")
+    code, _, err = run("profile", "export", 2, "p.json")
+    assert code == 2 and err.startswith("vertebra: profile 2: holds what this vertebra does not know")
+    assert run("profile", "remove", 2)[1] == "profile 2, which could not be read: removed\n"
+    assert [one["number"] for one in json.loads(run("profile", "list", "--json")[1])] == [1]
 
 
 def test_a_profile_that_came_by_file(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -183,7 +236,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Setting, float]]:
     """What was asked for, instead of five minutes."""
     asked: list[tuple[Setting, float]] = []
 
-    def build(setting: Setting, *, seconds: float, progress: object) -> Profile:
+    def build(setting: Setting, *, seconds: float, progress: object, say: Any) -> Profile:
         asked.append((setting, seconds))
         return msgspec.structs.replace(PROFILE, setting=setting)
 
@@ -214,8 +267,9 @@ def test_built_as_json(run, built: list[tuple[Setting, float]]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--minutes", "0"), "seconds: 0.0 (allowed: from 1 to 86,400)"),
-        (("--minutes", "nan"), "seconds: nan (allowed: from 1 to 86,400)"),
+        (("--minutes", "0"), "--minutes: 0 (allowed: from 0.02 to 1,440)"),
+        (("--minutes", "nan"), "--minutes: nan (allowed: from 0.02 to 1,440)"),
+        (("--minutes", "1441"), "--minutes: 1441 (allowed: from 0.02 to 1,440)"),
         (("--minutes", "5 sec"), "Invalid value for '--minutes': '5 sec' is not a valid float"),
         (("--engine", "tensorrt"), "engine: unknown engine 'tensorrt' (allowed: onnxruntime, "),
         (("--precision", "bf16"), "precision: onnxruntime is not timed in 'bf16' "),
@@ -236,7 +290,7 @@ def test_a_corrupt_database_is_told_before_minutes_are_spent(run, built: list[tu
 
 
 def test_too_little_time(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(setting: Setting, *, seconds: float, progress: object) -> Profile:
+    def build(setting: Setting, *, seconds: float, progress: object, say: Any) -> Profile:
         raise ProfileError("3 networks were timed", allowed="at least 30", remedy="give it more minutes")
 
     monkeypatch.setattr(building, "build", build)

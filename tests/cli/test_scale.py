@@ -11,6 +11,7 @@ import pytest
 
 from vertebra.arch import Architecture, codec
 from vertebra.cli.main import main
+from vertebra.cli.output import print_table
 from vertebra.costs import cost
 from vertebra.scale import to
 from vertebra.zoo import architecture
@@ -51,6 +52,29 @@ def test_json_has_what_is_promised(run: Callable[..., Said]) -> None:
     )
     assert found["binds"] == ["macs"] and found["phi"] == solution.phi and found["notes"] == []
     assert found["predicted_ms"] is None and found["measured_ms"] is None
+
+
+def test_columns_of_the_table_end_together(run: Callable[..., Said], capsys: pytest.CaptureFixture[str]) -> None:
+    said = run("convnext_tiny", "--macs", "2G", "--only", "width").out
+    assert "2.00G" in said and "1.0000  0.66" in said
+    print_table(("", "at most"), (("MACs", "-"), ("ms", "4ms")))
+    assert [line[-3:] for line in capsys.readouterr().out.splitlines()] == ["ost", "  -", "4ms"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--phi", "1e9"), "resnet18 has no network at phi 1e+09: a width multiplier of inf "
+         "(allowed: a number above 0, at most 16); name one nearer to 0, or a budget"),
+        (("--phi", "nan"), "a phi of nan (allowed: a number; below 0 shrinks)"),
+        (("--phi", "1", "--alpha", "0.5"), "--alpha: expected float >= 1.0, got 0.5 (allowed: a number from 1 to 4)"),
+        (("--phi", "1", "--alpha", "1", "--beta", "1", "--gamma", "1"),
+         "--alpha: alpha, beta and gamma are all 1: nothing would grow (allowed: one above 1)"),
+    ],
+)  # fmt: skip
+def test_a_phi_and_coefficients_out_of_range(run: Callable[..., Said], arguments: tuple[str, ...], line: str) -> None:
+    said = run("resnet18", *arguments)
+    assert (said.code, said.out, said.err) == (2, "", f"vertebra: {line}\n")
 
 
 def test_the_table_says_what_binds(run: Callable[..., Said]) -> None:
@@ -100,7 +124,7 @@ def test_pixels_are_exact_and_large_counts_short(run: Callable[..., Said]) -> No
 
 
 def test_latency_is_predicted_then_measured(run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
-    from vertebra.latency import clocks
+    from vertebra.latency import clocks, load
 
     def made_up(engine: str, precision: str, threads: int | None, *, anyway: bool) -> clocks.Clocks:
         assert (engine, precision, threads, anyway) == ("openvino", "bf16", 2, False)
@@ -111,13 +135,15 @@ def test_latency_is_predicted_then_measured(run: Callable[..., Said], monkeypatc
         return clocks.Clocks(lambda arch: cost(arch).macs / 100e6, measure, "made up")
 
     monkeypatch.setattr(clocks, "clocks", made_up)
+    monkeypatch.setattr(load, "between", lambda *_: load.Load(others=0.7))
+    busy = "the machine was busy: other processes used 0.7 cores meanwhile"
     options = ("--engine", "openvino", "--precision", "bf16", "--threads", "2")
     said = run("mobilenet_v2", "--latency", "3ms", *options, "--json")
     found = json.loads(said.out)
     assert found["measured_ms"] == found["macs"] / 90e6 <= 3 and found["predicted_ms"] == found["macs"] / 100e6
-    assert found["binds"] == ["latency"] and found["notes"] == ["made up"]
+    assert found["binds"] == ["latency"] and found["notes"] == ["made up", busy]
     table = run("mobilenet_v2", "--latency", "3ms", *options)
-    assert "ms, measured" in table.out and "3ms" in table.out and table.err == "note: made up\n"
+    assert "ms, measured" in table.out and "3ms" in table.out and table.err == f"note: made up\nnote: {busy}\n"
 
 
 @pytest.mark.parametrize(
@@ -141,9 +167,9 @@ def test_latency_is_predicted_then_measured(run: Callable[..., Said], monkeypatc
             ("--macs", "1G", "--save", "net.txt"),
             "--save: net.txt is no architecture file (allowed: a name in .json or .yaml)",
         ),
-        (("--phi", "99"), "a width multiplier of"),
+        (("--phi", "99"), "resnet18 has no network at phi 99: a width multiplier of"),
         (("--phi", "nan"), "a phi of nan (allowed: a number; below 0 shrinks)"),
-        (("--macs", "1G", "--alpha", "0.5"), "Compound.alpha: expected"),
+        (("--macs", "1G", "--alpha", "0.5"), "--alpha: expected"),
         (("--params", "10"), "no network fits 10 parameters; the nearest, resnet18-w"),
     ],
 )

@@ -25,7 +25,8 @@ from vertebra.arch import (
     replace,
     seq,
 )
-from vertebra.costs.difference import Change, Difference, difference
+from vertebra.costs.changes import Change
+from vertebra.costs.difference import Difference, difference
 from vertebra.errors import ArchitectureError, ShapeError
 from vertebra.zoo import architecture
 from vertebra.zoo.inceptions import googlenet
@@ -142,6 +143,34 @@ def test_fields_of_nodes_in_a_block_come_last_and_alone():
     (change,) = difference(*(Architecture("x", Conv(8), (Stage(node),)) for node in (before, after))).changes
     said = "mbconv: expansion 6 -> 4, kernel 3 -> 5, norm.eps 0.001 -> 1e-05, act.function silu -> relu"
     assert change.what == said and [name for name, _, _ in change.fields][-2:] == ["norm.eps", "act.function"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("resnet18", {"basic_residual: stride 2 -> 1, dilation 1 -> 2", "basic_residual: dilation 1 -> 2"}),
+        ("densenet121", {"dense_transition: stride 2 -> 1", "dense_layer: dilation 1 -> 2"}),
+        ("convnext_tiny", {"stride 2 -> 1 in norm + conv", "convnext_block: dilation 1 -> 2"}),
+    ],
+)
+def test_another_output_stride_is_told_by_what_differs_in_the_blocks(name, changes):
+    """Chen et al. 2017, section 3.1: the last stride becomes a dilation of 2; one tree is written as blocks."""
+    arch = architecture(name)
+    one, other = arch.with_output_stride(16), arch.with_output_stride(8)
+    assert {change.what for change in difference(arch, one).changes} == changes
+    back = {change.what for change in difference(one, arch).changes}
+    assert all("dilation 2 -> 1" in what or "stride 1 -> 2" in what for what in back)
+    assert all(" in " in change.what and " for " not in change.what for change in difference(one, other).changes)
+
+
+def test_several_values_of_an_attribute_and_what_came_in():
+    arch = architecture("resnet18")
+    found = difference(arch.with_output_stride(16), arch.with_output_stride(8)).changes
+    assert found[2].what == "dilation 1 -> 2 and 2 -> 4 in conv1 + conv2 + shortcut + act"
+    same = architecture("tf_efficientnet_b0")  # its padding follows the size, and is written out where it is spread
+    assert difference(same, same.with_output_stride(16)).changes[0].what == (
+        "mbconv: stride 2 -> 1, padding same -> 0, dilation 1 -> 2, added same_pad(kernel=5, taken=2)"
+    )
 
 
 def test_a_layer_put_in_between_leaves_the_others():

@@ -37,6 +37,11 @@ def test_groups_that_do_not_divide(enters, out):
         conv_macs(enters, out, 3, 3)
 
 
+def test_no_groups():
+    with pytest.raises(ShapeError, match=r"^0 groups do not divide 8 channels that enter and 8 that leave"):
+        conv_macs(8, 8, 3, 0)
+
+
 def test_depthwise_separable_against_standard():
     """Howard et al. 2017, section 3.1: between 8 and 9 times less computation with 3x3."""
     assert depthwise_macs(64, 3) == 576

@@ -49,6 +49,12 @@ def test_the_zoo_has_every_network_and_a_drawing_of_every_family(generated):
     assert page.count("\n| `") == len(names())
 
 
+def test_no_paragraph_of_the_zoo_is_taken_for_a_list(generated):
+    """``2012. A deep network ...`` would be the 2012th item of one."""
+    assert not re.findall(r"^\d+[.)] .*", generated["zoo.md"], re.MULTILINE)
+    assert "\n\n2012: A deep network" in generated["zoo.md"]
+
+
 def test_links_within_the_zoo_lead_somewhere(generated):
     page = generated["zoo.md"]
     anchors = {

@@ -44,6 +44,7 @@ def test_a_prediction_is_one_more_exact_cost() -> None:
     assert same(by_macs.arch, by_time.arch) and by_time.phi == by_macs.phi
     assert by_time.binds == ("latency",) and by_time.measured_ms is None
     assert by_time.predicted_ms == cost(by_time.arch).macs / 10e6
+    assert re.search(r"\), is estimated at [89](\.\d+)? ms$", by_time.why) and by_time.why.startswith("latency binds: ")
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.1, 1.3, 3.0])

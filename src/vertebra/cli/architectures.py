@@ -80,8 +80,12 @@ def list_(
 
 def _published(row: dict[str, Any]) -> tuple[str, str, str]:
     """Top-1, the network's names elsewhere, the source of the accuracy or why there is none."""
+    from vertebra.report.comparison import percent
+
     also = ", ".join(sorted({name for name in row["peers"].values() if name != row["name"]})) or "-"
-    return ("-", also, row["note"]) if row["top1"] is None else (f"{row['top1']:.1f}", also, row["top1_source"])
+    if row["top1"] is None:
+        return "-", also, row["note"].partition("; ")[0]
+    return percent(row["top1"]), also, row["top1_source"]
 
 
 def show(name: Name, json: Json = False, yaml: Annotated[bool, typer.Option(help="Print YAML.")] = False,

@@ -40,7 +40,7 @@ def compare(
     blocks: Blocks = None,
 ) -> None:
     """The table that papers print, recomputed: each network at the resolution at which its accuracy was measured."""
-    from vertebra.report.comparison import HEAD, cells, ideas
+    from vertebra.report.comparison import HEAD, best_said, cells, ideas
     from vertebra.report.comparison import compare as compared
 
     run_blocks(blocks)
@@ -54,6 +54,6 @@ def compare(
         return
     print_table(HEAD, (cells(one) for one in rows))
     if any(one.frontier for one in rows):
-        print("\n* no other network here has a higher top-1 for as few MACs")
+        print(f"\n* {best_said(rows)}")
     for family, idea in ideas(rows):
         print(f"\n{family}: {idea}" if family else f"\n{idea}")

@@ -56,15 +56,14 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.translate(_SIGNS).rstrip("%kMGTB ").isdigit() or cell == "-"
+    return cell.translate(_SIGNS).rstrip("%kMGTBmsu ").isdigit() or cell == "-"
 
 
 def short(count: float) -> str:
     """``385814752`` as ``386M``."""
-    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= 0.9995 * size:
-            return f"{count / size:.3g}{letter}"
-    return f"{count:.3g}"
+    from vertebra.report import text
+
+    return text.short(count).replace(" ", "")
 
 
 def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
@@ -80,7 +79,13 @@ def architecture_of(name: str, blocks: Path | None = None) -> Architecture:
         return codec.read(name)
     from vertebra.zoo.registry import architecture
 
-    return architecture(name)
+    try:
+        return architecture(name)
+    except UnknownNameError:
+        if not (os.path.exists(name) or os.sep in name):
+            raise
+    allowed = "a registered name, a .json or .yaml file, or a bundle's folder"
+    raise ArchitectureError("is no architecture", where=name, allowed=allowed, remedy="see `vertebra list`")
 
 
 def architectures_of(wanted: Sequence[str], blocks: Path | None = None) -> tuple[Architecture, ...]:

@@ -74,7 +74,7 @@ def scale_search(
     print_table(HEAD, (cells(search.reference, base=True), *(cells(one) for one in search.ranked)))
     print()
     for sentence in verdict(search):
-        print(sentence)
+        print(sentence.replace("**", ""))  # Markdown's
     print(f"\nthe record, the table and the heat map are in {found.path}")
     if best is not None:
         of = best.compound

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vertebra.cli.output import Blocks, Json, architecture_of, is_file_name, print_json, print_table, short
-from vertebra.errors import UsageError
+from vertebra.errors import ArchitectureError, UsageError
 
 if TYPE_CHECKING:
     from vertebra.arch.architecture import Architecture
@@ -85,7 +85,9 @@ def scale(
         predict = measure = None
         if latency is not None:
             from vertebra.latency.clocks import clocks
+            from vertebra.latency.load import between, moment
 
+            start = moment()
             predict, measure, note = clocks(engine, precision, threads, anyway=anyway)
             notes += [note] if note else []
             measure = measure if json else _told(measure)
@@ -99,6 +101,8 @@ def scale(
             measure=measure,
             coefficients=coefficients,
         )
+        if latency is not None:
+            notes += between(start, moment()).warnings
     if save is not None:
         _write(solution, save)
     _say(solution, asked, notes, json=json)
@@ -134,11 +138,15 @@ def _coefficients(alpha: float | None, beta: float | None, gamma: float | None) 
     from vertebra.scale.compound import Compound
 
     usual = Compound()
-    return Compound(
-        usual.alpha if alpha is None else alpha,
-        usual.beta if beta is None else beta,
-        usual.gamma if gamma is None else gamma,
-    )
+    try:
+        return Compound(
+            usual.alpha if alpha is None else alpha,
+            usual.beta if beta is None else beta,
+            usual.gamma if gamma is None else gamma,
+        )
+    except ArchitectureError as error:
+        option = (error.where or "").replace("Compound.", "--")
+        raise UsageError(error.what, where=option, allowed=error.allowed or "a number from 1 to 4") from error
 
 
 def _write(solution: Solution, save: Path) -> None:
@@ -150,6 +158,7 @@ def _write(solution: Solution, save: Path) -> None:
 
 
 def _say(solution: Solution, asked: dict[str, str | None], notes: list[str], *, json: bool) -> None:
+    from vertebra.report.text import ms
     from vertebra.scale.solve import at
 
     has = solution.summary()
@@ -167,10 +176,10 @@ def _say(solution: Solution, asked: dict[str, str | None], notes: list[str], *, 
         )
     ]
     rows.append(("pixels", str(was["resolution"]), str(has["resolution"]), "-"))
-    rows += [(f"{each} multiplier", "1", f"{has[each]:.4f}", "-") for each in ("width", "depth")]
+    rows += [(f"{each} multiplier", f"{was[each]:.4f}", f"{has[each]:.4f}", "-") for each in ("width", "depth")]
     for word in ("predicted", "measured"):
         if has[f"{word}_ms"] is not None:
-            rows.append((f"ms, {word}", "-", short(has[f"{word}_ms"]), asked["latency"] or "-"))
+            rows.append((f"ms, {word}", "-", ms(has[f"{word}_ms"], ""), asked["latency"] or "-"))
     print(f"{solution.arch.name}, phi {solution.phi:g}\n")
     print_table(("", solution.base.name, "scaled", "at most"), rows)
     if solution.binds or any(asked.values()):

@@ -8,87 +8,18 @@ up to that of the level above.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from vertebra.arch.architecture import Architecture
 from vertebra.arch.combinators import Seq
 from vertebra.arch.node import Combinator, Node, Primitive
 from vertebra.arch.record import brief, fields_of
-from vertebra.arch.shapes import Shape
-from vertebra.arch.text import worded
+from vertebra.arch.text import label, worded
 from vertebra.costs.alignment import aligned
+from vertebra.costs.changes import Change, Here, Kind
 from vertebra.costs.count import Cost, cost
 from vertebra.costs.places import Place, children_of, parts_of
 from vertebra.errors import ArchitectureError
-
-Kind = Literal["same", "added", "removed", "changed", "fed", "renamed"]
-
-
-class Here(msgspec.Struct, frozen=True):
-    """A node where it stands in one of the two networks, and what it costs there for one image."""
-
-    path: str
-    node: str
-    enters: Shape
-    leaves: Shape
-    params: int
-    macs: int
-    activations: int
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One difference: what stood there, what stands there now, and what that adds (or takes away, below 0).
-
-    ``kind``: ``added``, ``removed``, ``changed``; ``fed``: the same nodes for a map of another shape; ``renamed``: the
-    same under another name; ``same``: no difference (of parts alone).  ``fields``: name, value before and value after,
-    where a node kept its kind.  ``inside``: the differences that this one is made of.
-    """
-
-    kind: Kind
-    part: str
-    before: Here | None
-    after: Here | None
-    fields: tuple[tuple[str, str, str], ...] = ()
-    inside: tuple[Change, ...] = ()
-
-    @property
-    def path(self) -> str:
-        """Where it stands: in the second network if it stands there, else in the first."""
-        one = self.after or self.before
-        return one.path if one else ""
-
-    @property
-    def params(self) -> int:
-        """Parameters added."""
-        return (self.after.params if self.after else 0) - (self.before.params if self.before else 0)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates added."""
-        return (self.after.macs if self.after else 0) - (self.before.macs if self.before else 0)
-
-    @property
-    def activations(self) -> int:
-        """Values that leave convolutions, added."""
-        return (self.after.activations if self.after else 0) - (self.before.activations if self.before else 0)
-
-    @property
-    def what(self) -> str:
-        """The difference in words: ``bottleneck: groups 1 -> 32, base_width 64 -> 4``; the node where there is none."""
-        before, after = self.before, self.after
-        if before is None or after is None or self.kind == "same":
-            one = after or before
-            return one.node if one else ""
-        if self.kind == "renamed":
-            return f"{after.node}: {_last(before.path)} -> {_last(after.path)}"
-        if self.fields:
-            kind = after.node.partition("(")[0]
-            return f"{kind}: {', '.join(f'{name} {old} -> {new}' for name, old, new in self.fields)}"
-        if before.node != after.node:
-            return f"{before.node} -> {after.node}"
-        return f"for {_size(before.enters)} -> {_size(after.enters)}: {after.node}"
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -234,7 +165,17 @@ def _alone(one: Place | None, other: Place | None) -> list[Change]:
 
 def _change(kind: Kind, one: Place, other: Place, inside: list[Change] | None = None) -> Change:
     fields = _fields(one.node, other.node) if kind == "changed" else ()
-    return Change(kind, other.part, _here(one), _here(other), fields, tuple(inside or ()))
+    of = _written_out(one, other) if inside and not fields else ""
+    return Change(kind, other.part, _here(one), _here(other), fields, tuple(inside or ()), of)
+
+
+def _written_out(one: Place, other: Place) -> str:
+    """What two nodes are, of which at least one is no block: its children's names, or the block that has the same."""
+    rows = [label(place.tree) for place in (one, other)]
+    blocks = [place.node.kind() for place in (one, other) if not isinstance(place.node, Combinator)]
+    if rows[0] != rows[1] or len(blocks) == 2:
+        return ""
+    return blocks[0] if blocks else other.said
 
 
 def _here(place: Place) -> Here:
@@ -257,11 +198,3 @@ def _fields(one: Node, other: Node) -> tuple[tuple[str, str, str], ...]:
         whole = (name, worded(old), worded(new))
         found += [(f"{name}.{field}", before, after) for field, before, after in inner] or [whole]
     return tuple(sorted(found, key=lambda field: "." in field[0]))
-
-
-def _last(path: str) -> str:
-    return path.rpartition(".")[2]
-
-
-def _size(shape: Shape) -> str:
-    return " x ".join(map(str, shape))

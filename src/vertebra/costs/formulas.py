@@ -19,7 +19,7 @@ def conv_macs(enters: int, out: int, kernel: int | tuple[int, int] = 1, groups: 
     convolution, with as many groups as channels the depthwise one.  Padding counts as if it were there, as all counters
     have it.  Raises ShapeError for groups that do not divide the channels on both sides.
     """
-    if enters % groups or out % groups:
+    if groups < 1 or enters % groups or out % groups:
         raise ShapeError(f"{groups} groups do not divide {enters} channels that enter and {out} that leave")
     rows, columns = pair(kernel)
     return out * rows * columns * (enters // groups)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _BLUE = (0.0, 0.447, 0.698)  # of PALETTE, as numbers: the paper shines through where an accuracy is low
 _ORANGE = "#d55e00"
 _FAINT, _STRONG = 0.08, 1.0
+_DARK = 0.85
+"""From here on white reads better on it than ink."""
 
 
 def heat_map(search: GridSearch) -> str:
@@ -54,7 +56,7 @@ def _cell(axes: Axes, notes: Notes, search: GridSearch, one: Cell, at: tuple[int
 
     strength = _FAINT + (_STRONG - _FAINT) * share
     best = one == search.winner
-    ink = "white" if strength > 0.55 else INK
+    ink = "white" if strength > _DARK else INK
     x, y = at
     patch = Rectangle(
         (x - 0.48, y - 0.48), 0.96, 0.96, facecolor=(*_BLUE, strength), edgecolor=_ORANGE if best else GRID,

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from vertebra.costs.changes import Change
 from vertebra.costs.count import Cost
-from vertebra.costs.difference import Change, Difference
+from vertebra.costs.difference import Difference
 from vertebra.costs.rows import KindCost, LayerCost, PartCost
 from vertebra.report.cost_profile import Profile, ends_of_parts, peaks_of_layers, peaks_of_parts
 

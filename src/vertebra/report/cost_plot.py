@@ -9,7 +9,7 @@ from vertebra.report import text
 from vertebra.report.cost_profile import Profile, Unit
 from vertebra.report.cost_table import block_said
 from vertebra.report.svg import GRID, INK, MUTED, PALETTE, Notes, render
-from vertebra.report.ticks import log_ticks
+from vertebra.report.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def along_the_depth(of: Profile) -> str:
     )
     training = Panel(f"memory while it trains, {_memory_said(of)}", lambda unit: unit.forward_bytes, text.size)
     field = Panel("receptive field, pixels across", lambda unit: unit.field, lambda value: f"{value:.0f} px")
-    intensity = Panel("operations for each byte moved (logarithmic)", lambda unit: unit.intensity, _per_byte)
+    intensity = Panel("operations for each byte moved (logarithmic)", lambda unit: unit.intensity, text.figures)
 
     def draw(figure: Figure, notes: Notes) -> None:
         every = (*bars, *([training] if trains else []), field, intensity)
@@ -151,21 +151,16 @@ def _known(values: Sequence[float | None]) -> list[float]:
 
 
 def _dots(axes: Axes, notes: Notes, of: Profile, colours: dict[str, str], panel: Panel) -> None:
-    axes.set_yscale("log")
     for part, start, units in _runs(of):
         shown = [(start + index + 0.5, unit.intensity) for index, unit in enumerate(units) if unit.intensity]
         marks = axes.plot([at for at, _ in shown], [value for _, value in shown], "o", ms=3.2, color=colours[part])
         values = [value for _, value in shown]
         if values:
-            notes.title(marks[0], f"{part}: {_per_byte(min(values))} to {_per_byte(max(values))} operations a byte")
+            least, most = text.figures(min(values)), text.figures(max(values))
+            notes.title(marks[0], f"{part}: {least} to {most} operations a byte")
     values = [unit.intensity for unit in of.units if unit.intensity]
     if values:
-        low, high = min(values) / 1.6, max(values) * 1.6
-        ticks = log_ticks(low, high)
-        shown_ticks = ticks[:: -(-len(ticks) // _TICKS)]
-        axes.set_ylim(low, high)
-        axes.set_yticks(shown_ticks, [_per_byte(tick) for tick in shown_ticks])
-        axes.set_yticks([], minor=True)
+        log_axis(axes.yaxis, min(values) / 1.6, max(values) * 1.6, most=_TICKS)
 
 
 def _backward(axes: Axes, notes: Notes, of: Profile) -> None:
@@ -215,13 +210,9 @@ def _scale(axes: Axes, panel: Panel) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
-    axes.yaxis.set_major_formatter(lambda value, _: "0" if value == 0 else panel.said(value).replace(".0 ", " "))
+    axes.yaxis.set_major_formatter(lambda value, _: "0" if value == 0 else text.trimmed(panel.said(value)))
 
 
 def _memory_said(of: Profile) -> str:
     images = "one image" if of.memory.batch == 1 else f"{text.exact(of.memory.batch)} images"
     return f"{images}, {of.memory.precision}"
-
-
-def _per_byte(value: float) -> str:
-    return f"{value:.3g}"

@@ -40,7 +40,7 @@ def layer_rows(of: Profile) -> list[tuple[str, ...]]:
     """A line for each layer, under ``LAYER_HEAD``, and one for what sums, concatenations and gates move."""
     peaks = [peaks_of_layers(moments) for moments in (of.runs, of.trains)]
     rows = [
-        (layer.path, *_counts(layer, layer), *(_peak(peak.get(layer.path)) for peak in peaks), layer.kind)
+        (layer.path, *_counts(layer, layer), *(_peak(peak.get(layer.path)) for peak in peaks), layer.form)
         for layer in of.cost.layers
     ]
     moved = sum(join.traffic for join in of.cost.joins)
@@ -56,7 +56,7 @@ def total_row(of: Profile) -> tuple[str, ...]:
     costs, memory = of.cost, of.memory
     counts = (f"{costs.params:,}", f"{costs.macs:,}", f"{costs.activations:,}", text.size(costs.traffic))
     peaks = _peak(memory.inference_bytes), _peak(memory.training_bytes)
-    return ("total", f"at {costs.resolution} px", *counts, f"{costs.intensity:.3g}", _NONE, *peaks, "")
+    return ("total", f"at {costs.resolution} px", *counts, text.figures(costs.intensity), _NONE, *peaks, "")
 
 
 def kind_rows(of: Profile) -> list[tuple[str, ...]]:
@@ -67,7 +67,7 @@ def kind_rows(of: Profile) -> list[tuple[str, ...]]:
         return (
             name, number, f"{one.params:,}", _share(one.params, costs.params), f"{one.macs:,}",
             _share(one.macs, costs.macs), f"{one.activations:,}", text.size(one.traffic),
-            _share(one.traffic, costs.traffic), f"{one.intensity:.3g}",
+            _share(one.traffic, costs.traffic), text.figures(one.intensity),
         )  # fmt: skip
 
     return [*(line(kind.kind, f"{kind.number:,}", kind) for kind in costs.kinds), line("total", _NONE, costs)]
@@ -76,6 +76,7 @@ def kind_rows(of: Profile) -> list[tuple[str, ...]]:
 def whole_rows(of: Profile) -> list[tuple[str, str, str]]:
     """What the network costs as a whole, under ``WHOLE_HEAD``: name, value, and what it consists of."""
     costs = of.cost
+    intensity = text.figures(costs.intensity)
     context = "; something takes the whole map besides" if costs.context else ""
     return [
         ("pixels", f"{costs.resolution}", f"an image of {_size(costs.shape)}"),
@@ -85,7 +86,7 @@ def whole_rows(of: Profile) -> list[tuple[str, str, str]]:
         ("MACs", f"{costs.macs:,}", f"{2 * costs.macs:,} FLOPs"),
         ("activations", f"{costs.activations:,}", "values that leave convolutions"),
         ("parameter bytes", f"{costs.parameter_bytes:,}", f"{text.size(costs.parameter_bytes)} in fp32"),
-        ("bytes moved", f"{costs.traffic:,}", f"{text.size(costs.traffic)}: {costs.intensity:.3g} FLOPs for each byte"),
+        ("bytes moved", f"{costs.traffic:,}", f"{text.size(costs.traffic)}: {intensity} FLOPs for each byte"),
         ("receptive field", f"{costs.receptive_field[0]:,}", f"pixels across, of the last map{context}"),
         *_memory_rows(of.memory),
     ]
@@ -137,7 +138,7 @@ def _counts(one: LayerCost | PartCost, leaves: LayerCost | Map) -> tuple[str, ..
     seen = _NONE if field is None else f"{field[0]}{'+' * leaves.context}"
     moved = text.size(one.traffic)
     return (_size(one.leaves), f"{one.params:,}", f"{one.macs:,}", f"{one.activations:,}", moved,
-            f"{one.intensity:.3g}", seen)  # fmt: skip
+            text.figures(one.intensity), seen)  # fmt: skip
 
 
 def _counted(counts: Mapping[str, int]) -> str:

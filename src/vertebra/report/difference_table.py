@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vertebra.costs.difference import Change, Difference, Kind
+from vertebra.costs.changes import Change, Kind
+from vertebra.costs.difference import Difference
 from vertebra.report import text
 
 SIGNS: dict[Kind, str] = {"removed": "-", "added": "+", "changed": "~", "fed": "=", "renamed": ">"}
@@ -26,8 +27,11 @@ def signed(number: int) -> str:
 
 
 def share(difference: int, of: int) -> str:
-    """``+3.5%``: a difference as a part of what was there before."""
-    return f"{100 * difference / of:+.1f}%" if difference and of else "-"
+    """``+3.5%``, ``-0.03%``: a difference as a part of what was there before; what is less than that is ``~0%``."""
+    if not difference or not of:
+        return "-"
+    part = 100 * difference / of
+    return f"{part:+.1f}%" if abs(part) >= 0.05 else f"{part:+.2f}%" if abs(part) >= 0.005 else "~0%"
 
 
 def total_rows(of: Difference) -> list[tuple[str, ...]]:

@@ -75,11 +75,11 @@ def cells(found: Frontier, one: Best) -> tuple[str, ...]:
 
 def summary(found: Frontier, note: str) -> str:
     """What was done, and how to read it."""
-    paid, held = AXES[found.paid], " and ".join(WORDS[one] for one in found.held)
+    paid, held = AXES[found.paid], text.listed([WORDS[one] for one in found.held])
     return (
         f"{text.exact(found.laid_out)} variants laid out, {text.exact(found.reached)} within the limits, "
         f"{text.exact(len(found.places))} on the frontier of their family: none of it that pays no more ({paid}"
-        f"{f': {note}' if note else ''}) holds as much {held}.\n"
+        f"{f': {note}' if note else ''}) holds as many {held}.\n"
         "holds: the best published member of the family of which it has no fewer MACs, parameters and activations; "
         "within: the least good one that has no fewer than it"
     )

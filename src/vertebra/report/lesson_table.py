@@ -9,6 +9,7 @@ from vertebra.arch.primitives import Act, Conv, GlobalPool, Linear, Norm, Pool
 from vertebra.arch.shapes import elements
 from vertebra.costs.count import cost
 from vertebra.report import text
+from vertebra.report.comparison import percent
 from vertebra.report.page import filled
 from vertebra.zoo.registry import architecture, entry
 
@@ -60,7 +61,7 @@ def head(name: str) -> str:
 def top1(name: str) -> str:
     """The accuracy that the registry holds, in percent."""
     published = entry(name)[1].accuracy
-    return text.NONE if published is None else str(round(published.top1, 2))
+    return text.NONE if published is None else percent(published.top1)
 
 
 def accuracy(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from vertebra.errors import MissingExtraError
 from vertebra.report import text
 
-FILTERS = ("short", "exact", "size", "ms", "duration", "percent")
+FILTERS = ("short", "figures", "exact", "size", "ms", "duration", "percent")
 """What of ``text`` a template may use."""
 
 

@@ -30,6 +30,8 @@ _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)", PAL
 LIGHT = {INK: "#1c2127", MUTED: "#69727d", GRID: "#dfe3e8"}
 """The placeholders as colours of paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LABEL = 28
+"""Columns of a label at most."""
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -65,7 +67,7 @@ class Notes:
         self._labels: list[str] = []
         self._titles: list[str] = []
 
-    def label(self, text: str, limit: int = 28) -> str:
+    def label(self, text: str, limit: int = LABEL) -> str:
         """A placeholder about as wide as ``text``, which is cut to ``limit`` columns."""
         shown = shortened(text, limit)
         token = f"Q{len(self._labels)}Q"

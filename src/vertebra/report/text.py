@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from vertebra.report.intervals import wilson
 
@@ -61,13 +62,33 @@ def many(number: float, one: str, more: str = "") -> str:
     return f"{number:g} {one if number == 1 else more or one + 's'}"
 
 
+def listed(words: Sequence[str]) -> str:
+    """``MACs, parameters and activations``"""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def figures(number: float) -> str:
+    """Three significant figures without an exponent, zeros at the end too: ``0.0950``, ``4.10``, ``12.0``, ``1234``."""
+    if not math.isfinite(number):
+        return NONE
+    if number == 0:
+        return "0"
+    rounded = abs(float(f"{number:.2e}"))  # 9.996 has as many decimals as 10
+    return f"{number:.{max(0, 2 - math.floor(math.log10(rounded)))}f}"
+
+
+def trimmed(said: str) -> str:
+    """A number without the zeros that end its decimals, as a tick of an axis has it: ``10.0 MB`` as ``10 MB``."""
+    return re.sub(r"\.(\d*?)0+(?!\d)", lambda found: f".{found[1]}" if found[1] else "", said)
+
+
 def short(number: float) -> str:
     """Three figures and a decimal prefix: ``273 k``, ``1.23 M``, ``4.09 G``."""
     if not math.isfinite(number):
         return NONE
     for scale, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(number) >= scale * 0.9995:
-            return _figures(number / scale) + prefix
+            return figures(number / scale) + prefix
     return f"{number:.0f}"
 
 
@@ -81,7 +102,8 @@ def ms(value: float | None, unit: str = " ms") -> str:
     """``0.624 ms``, ``12.3 ms``; never finer than a microsecond."""
     if value is None or not math.isfinite(value):
         return NONE
-    return (f"{value:.0f}" if value >= 99.95 else f"{value:.{3 if value < 1 else 2 if value < 9.995 else 1}f}") + unit
+    decimals = 3 if value < 0.9995 else 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{decimals}f}{unit}"
 
 
 def duration(seconds: float) -> str:
@@ -112,9 +134,3 @@ def interval(share: float, n: int) -> str:
         return NONE
     low, high = wilson(min(n, max(0, round(share * n))), n)
     return f"{percent(low, n)} to {percent(high, n)}"
-
-
-def _figures(number: float) -> str:
-    """Three significant figures without an exponent."""
-    size = abs(number)
-    return f"{number:.0f}" if size >= 99.95 else f"{number:.1f}" if size >= 9.995 else f"{number:.3g}"

@@ -110,11 +110,15 @@ def at(arch: Architecture, phi: float, *, coefficients: Compound | None = None) 
     """
     _check(arch)
     coefficients = coefficients or Compound()
+    coefficients.multipliers(phi)  # what is no number is another fault
     try:
         scaled = coefficients.of(arch, phi)
-    except ArchitectureError as error:  # a depth of 0, a width that its groups do not divide
+    except (ArchitectureError, TransformError) as error:  # a depth of 0, a multiplier out of range
+        where = f"{error.where}: " if error.where else ""
         raise TransformError(
-            f"{arch.name} has no network at phi {phi:g}: {error}", remedy="name one nearer to 0, or a budget"
+            f"{arch.name} has no network at phi {phi:g}: {where}{error.what}",
+            allowed=error.allowed,
+            remedy="name one nearer to 0, or a budget",
         ) from error
     _check(scaled)
     return Solution(base=arch, coefficients=coefficients, phi=phi + 0.0, arch=scaled)
@@ -180,8 +184,11 @@ def _stopped(above: Network, limits: Collection[Limit], timed: Timed | None) -> 
     """The limits that the next larger network breaks, and by what."""
     broken = [limit for limit in limits if limit.broken_by(above)]
     if broken:
-        has = " and ".join(one.words(one.counted(above)) for one in broken)
-        return tuple(limit.name for limit in broken), f"has {has}"
+        exact = [one.words(one.counted(above)) for one in broken if one.name != "latency"]
+        slow = [one.words(one.counted(above)) for one in broken if one.name == "latency"]
+        said = [f"has {' and '.join(exact)}"] if exact else []
+        said += [f"is estimated at {ms}" for ms in slow]
+        return tuple(limit.name for limit in broken), " and ".join(said)
     return ("latency",), _too_slow(above, timed)
 
 
