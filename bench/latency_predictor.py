@@ -3,19 +3,18 @@
     python bench/latency_predictor.py [MINUTES] [NETWORKS] [ENGINE ...]
 
 Six families are tested: two of them (HELD_OUT) are left out of the profile entirely, four are in it.  A third of the
-networks are registered ones at their own resolution, the others random relatives (width, depth, resolution).  Each
-network is loaded LOADS times, for where a load comes to lie in memory may make it quicker or slower for as long as it
-lives, and timed in ROUNDS rounds a load, all networks in turn, between probes that show the machine's pace
-(``vertebra.latency.pace``, as in a profile).  A network's time is the median over its windows of what it would have
-taken at the profile's pace.  What is left of the difference between the profile's five minutes and now is told by PANEL
-of the profile's own networks, which are timed again among the others: predictions are multiplied by the median of their
-ratios.  ``as measured`` compares predictions as they are with plain medians of milliseconds, ``medians at panel's
-speed`` after the panel's plain medians told how much slower the machine was.
+networks are registered ones at their own resolution, the others random relatives (width, depth, resolution).  They are
+timed in turn with those of the profile, a visit here and a visit there, so that a machine that grows slower meanwhile
+favours neither; the time that this takes is not the profile's, which has its five minutes for itself.  Each is loaded
+LOADS times, for where a load comes to lie in memory may make it quicker or slower for as long as it lives, and visited
+ROUNDS times a load, between probes that show the machine's pace, as in a profile (``vertebra.latency.pace``): its time
+is the median over its windows of what it would have taken at the profile's pace.  ``as measured`` is held against plain
+medians of milliseconds.
 
 Prints, for networks of families that the profile knows and does not know: the part within +-10%, the median and 90th
 percentile of the error; the rank correlation within each factor-of-two band of latency; beside it what MACs alone and
-activations alone give (the best power law through the profile's own networks), and the ceiling: one load predicting
-another.
+activations alone give (the best power law through the profile's own networks), and the ceiling: half of the loads
+predicting the other half.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ import sys
 from collections.abc import Sequence
 from itertools import chain
 from statistics import median
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -34,15 +34,16 @@ from vertebra.arch.shapes import elements
 from vertebra.costs.count import cost
 from vertebra.engines.device import describe
 from vertebra.errors import ShapeError
-from vertebra.latency.building import build
+from vertebra.latency.building import LEARNING, learned
 from vertebra.latency.engines import runner, session
-from vertebra.latency.load import Moment, between, moment
+from vertebra.latency.load import between, moment
 from vertebra.latency.pace import Pace, Window
 from vertebra.latency.predictor import Predictor
 from vertebra.latency.probes import Probes, warmed
 from vertebra.latency.profile import Profile, TimedNetwork
 from vertebra.latency.sampling import DEPTHS, SIDES, WIDTHS, samples
 from vertebra.latency.setting import Setting
+from vertebra.latency.timings import timings
 from vertebra.latency.units import PRODUCTS, tally
 from vertebra.zoo.registry import families
 
@@ -52,10 +53,10 @@ HELD_OUT = ("mobilenet_v3", "resnext")
 SEEN = ("resnet", "mobilenet_v2", "efficientnet", "densenet")
 REGISTERED = 1 / 3
 MOST_MACS, MOST_PARAMS = 4e9, 30e6
-LOADS, ROUNDS = 2, 14
-PANEL = 40
-"""Networks of the profile that are timed again."""
-SEED = 15
+LOADS, ROUNDS = 4, 7
+PROBED = 16
+"""Visits after which the probes are loaded anew."""
+SEED = 16
 WITHIN = np.log(1.1)
 
 
@@ -68,13 +69,6 @@ class Case(NamedTuple):
 
 Windows = list[list[Window]]
 """Of each load of a network, in order."""
-
-
-class Truth(NamedTuple):
-    """What was measured of each network, and of the panel's."""
-
-    windows: list[Windows]
-    panel: list[Windows]
 
 
 def milliseconds(windows: Sequence[Windows], archs: Sequence[Architecture], pace: Pace) -> np.ndarray:
@@ -99,12 +93,6 @@ def spread_of_windows(windows: Sequence[Windows], archs: Sequence[Architecture],
     return float(np.median(plain)), float(np.median(paced))
 
 
-def speed(truth: Truth, profile: Profile) -> float:
-    """How much longer the profile's own networks take now, at its pace."""
-    now = milliseconds(truth.panel, panel_of(profile), profile.pace)
-    return float(np.median(now / [one.ms for one in spread(profile)]))
-
-
 def cases(count: int) -> list[Case]:
     """Networks of the six families, as many of each; drawn with another seed than any profile's."""
     draw = random.Random(SEED)
@@ -126,31 +114,39 @@ def cases(count: int) -> list[Case]:
     return list(found.values())
 
 
-def spread(profile: Profile) -> list[TimedNetwork]:
-    """PANEL networks from all of the profile's minutes."""
-    return list(profile.networks[:: len(profile.networks) // PANEL][:PANEL])
+class Truth:
+    """The networks whose latency is predicted, timed bit by bit; use it within ``session``."""
 
+    def __init__(self, chosen: Sequence[Case], setting: Setting) -> None:
+        self.archs = [case.arch for case in chosen]
+        self.windows: list[Windows] = [[[] for _ in range(LOADS)] for _ in chosen]
+        self.seconds = 0.0
+        """That it took so far."""
+        self._setting = setting
+        draw = random.Random(SEED)
+        self._order = [
+            (load, place)
+            for load in range(LOADS)
+            for _ in range(ROUNDS)
+            for place in draw.sample(range(len(chosen)), len(chosen))
+        ]
+        self._done, self._load = 0, -1
 
-def panel_of(profile: Profile) -> list[Architecture]:
-    """The same as architectures: they are drawn again, in the same order."""
-    drawn = samples([family for family in families() if family.name not in HELD_OUT])
-    return [next(one.arch for one in drawn if one.arch.name == timed.name) for timed in spread(profile)]
-
-
-def measured(chosen: Sequence[Case], panel: Sequence[Architecture], setting: Setting) -> Truth:
-    """Each network in every round of every load; all are ready at once, and the probes are loaded anew each round."""
-    archs = (*panel, *(case.arch for case in chosen))
-    found: list[Windows] = [[[] for _ in range(LOADS)] for _ in archs]
-    with session(setting):
-        for load in range(LOADS):
-            calls = [runner(one, setting).run for one in archs]
-            for call in calls:
-                warmed(call)
-            for turn in range(ROUNDS):
-                probes = Probes(setting)
-                for place in range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls))):
-                    found[place][load] += probes.visit(calls[place])
-    return Truth(found[len(panel) :], found[: len(panel)])
+    def advance(self, part: float) -> None:
+        """Visit networks in turn until such a part of all visits is done."""
+        begun = perf_counter()
+        while self._done < min(part, 1) * len(self._order):
+            load, place = self._order[self._done]
+            if load != self._load:
+                self._calls = [runner(arch, self._setting).run for arch in self.archs]
+                for call in self._calls:
+                    warmed(call)
+                self._load = load
+            if self._done % PROBED == 0:
+                self._probes = Probes(self._setting)
+            self.windows[place][load] += self._probes.visit(self._calls[place])
+            self._done += 1
+        self.seconds += perf_counter() - begun
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -203,42 +199,49 @@ def run(engine: str, minutes: float, chosen: Sequence[Case]) -> None:
     setting = Setting(engine=engine, threads=2)
     print(f"\n{setting}", flush=True)
     start = moment()
-    profile = build(setting, seconds=60 * minutes, without=HELD_OUT)
-    print(f"  profile: {len(profile.networks)} networks, {len(profile.units)} units, {profile.seconds:.0f} s timing")
-    print(f"  interval {profile.interval[0]:.2f} to {profile.interval[1]:.2f}; {_warned(start)}", flush=True)
-    start = moment()
-    truth = measured(chosen, panel_of(profile), setting)
-    print(f"  {PANEL} of the profile's networks take {speed(truth, profile):.3f} times as long now; {_warned(start)}")
-    compare(profile, chosen, truth)
+    with session(setting):
+        truth = Truth(chosen, setting)
+        begun, seconds = perf_counter(), 60 * minutes * (1 - LEARNING)
+
+        def going(_: int) -> bool:
+            elapsed = perf_counter() - begun - truth.seconds
+            truth.advance(elapsed / seconds)
+            return elapsed <= seconds
+
+        timed = timings(setting, samples([one for one in families() if one.name not in HELD_OUT]), going, print)
+        spent = perf_counter() - begun - truth.seconds
+        truth.advance(1)
+    print(f"  {between(start, moment()).warnings or 'quiet'}; {truth.seconds:.0f} s timing what is predicted")
+    begun = perf_counter()
+    profile = learned(setting, timed, spent)
+    print(f"  profile: {len(timed)} networks, {len(profile.units)} units, {spent:.0f} s timing", end="")
+    print(
+        f" and {perf_counter() - begun:.0f} s learning; interval {profile.interval[0]:.2f} to {profile.interval[1]:.2f}"
+    )
+    compare(profile, chosen, truth.windows)
 
 
-def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
+def compare(profile: Profile, chosen: Sequence[Case], windows: Sequence[Windows]) -> None:
     """Print the table."""
-    now, archs = speed(truth, profile), [case.arch for case in chosen]
-    ms = milliseconds(truth.windows, archs, profile.pace)
-    twice = [milliseconds([[own[load]] for own in truth.windows], archs, profile.pace) for load in range(LOADS)]
-    plain = medians(truth.windows)
-    once = np.array([[own[0][6].ms, own[1][16].ms] for own in truth.windows])
+    archs = [case.arch for case in chosen]
+    ms, plain = milliseconds(windows, archs, profile.pace), medians(windows)
+    twice = [milliseconds([own[half::2] for own in windows], archs, profile.pace) for half in range(2)]
+    once = np.array([[own[0][6].ms, own[1][6].ms] for own in windows])
     predicted = Predictor.of(profile).many(archs)
-    at_speed = predicted * now
     unseen = np.array([case.family in HELD_OUT for case in chosen])
-    line("known families", at_speed[~unseen], ms[~unseen])
-    line("families held out", at_speed[unseen], ms[unseen])
+    line("known families", predicted[~unseen], ms[~unseen])
+    line("families held out", predicted[unseen], ms[unseen])
     line("known, as measured", predicted[~unseen], plain[~unseen])
     line("held out, as measured", predicted[unseen], plain[unseen])
-    slower = float(np.median(medians(truth.panel) / [one.ms for one in spread(profile)]))
-    line("known, medians at panel's speed", predicted[~unseen] * slower, plain[~unseen])
-    line("held out, medians at panel's speed", predicted[unseen] * slower, plain[unseen])
-    line("MACs alone", power_law(profile, chosen, 0) * now, ms)
-    line("activations alone", power_law(profile, chosen, 1) * now, ms)
-    line("measured twice (loads 1 and 2)", *twice)
+    line("MACs alone", power_law(profile, chosen, 0), ms)
+    line("activations alone", power_law(profile, chosen, 1), ms)
+    line("measured twice (half the loads)", *twice)
     line("measured twice (3 ms each)", once[:, 0], once[:, 1])
-    apart = spread_of_windows(truth.windows, archs, profile.pace)
+    apart = spread_of_windows(windows, archs, profile.pace)
     print(f"  windows lie {100 * apart[0]:.1f}% from their network's median, at the pace {100 * apart[1]:.1f}%")
     low, high = profile.interval
-    inside = (ms >= low * at_speed) & (ms <= high * at_speed)
-    print(f"  inside the interval: {100 * np.mean(inside):.0f}%")
-    for name, values in (("predicted", at_speed), ("measured twice", twice[0])):
+    print(f"  inside the interval: {100 * np.mean((ms >= low * predicted) & (ms <= high * predicted)):.0f}%")
+    for name, values in (("predicted", predicted), ("measured twice", twice[0])):
         rows = "  ".join(f"{low:g} ms: {value:.3f} (n {count})" for low, count, value in banded(values, ms))
         print(f"  rank correlation by band, {name}: {rows}")
     sides = np.array([case.arch.resolution for case in chosen])
@@ -247,14 +250,10 @@ def compare(profile: Profile, chosen: Sequence[Case], truth: Truth) -> None:
         ("64 to 128 px", (sides >= 64) & (sides < 128)),
         ("128 px and more", sides >= 128),
     ):
-        line(name, at_speed[of], ms[of])
+        line(name, predicted[of], ms[of])
     for family in (*SEEN, *HELD_OUT):
         of = np.array([case.family == family for case in chosen])
-        line(f"  {family}", at_speed[of], ms[of])
-
-
-def _warned(start: Moment) -> str:
-    return "; ".join(between(start, moment()).warnings) or "quiet"
+        line(f"  {family}", predicted[of], ms[of])
 
 
 if __name__ == "__main__":

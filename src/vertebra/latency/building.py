@@ -29,7 +29,7 @@ from vertebra.zoo.entry import Family
 from vertebra.zoo.registry import families
 
 SECONDS = 300.0
-LEARNING = 0.15
+LEARNING = 0.12
 """Part of the time that is kept for learning."""
 
 CALIBRATING = 4

@@ -21,7 +21,7 @@ from vertebra.zoo.entry import Family
 SIDES = (32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288)
 """Resolutions in px."""
 
-SMALL = 0.2
+SMALL = 0.3
 """Part of the networks that get one of the first SMALL_SIDES: maps of one or four positions are worlds of their own."""
 
 SMALL_SIDES = 3
@@ -113,6 +113,13 @@ def _cut(stage: Stage) -> Stage:
     return replace(stage, depth=min(stage.depth, COPIES))
 
 
+def activated(draw: random.Random, arch: Architecture) -> Architecture:
+    """With another activation in each stage; raises TransformError where it has none."""
+    functions = get_args(Function)
+    stages = (arch.with_activation(draw.choice(functions)).stages[place] for place in range(len(arch.stages)))
+    return replace(arch, stages=tuple(stages))
+
+
 def grouped(draw: random.Random, arch: Architecture) -> Architecture:
     """With groups in the convolutions of its residual blocks; raises TransformError where it has none."""
     groups = draw.choice(GROUPS)
@@ -131,8 +138,8 @@ def grouped(draw: random.Random, arch: Architecture) -> Architecture:
 Swap = Callable[[random.Random, Architecture], Architecture]
 
 SWAPS: tuple[Swap, ...] = (
-    lambda draw, arch: arch.with_activation(draw.choice(get_args(Function))),
-    lambda draw, arch: arch.with_activation(draw.choice(get_args(Function))),
+    activated,
+    activated,
     lambda draw, arch: arch.with_se(draw.choice((4, 8, 16))),
     lambda draw, arch: arch.with_norm(draw.choice(("group", "layer2d"))),
     grouped,
