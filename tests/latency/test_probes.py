@@ -57,17 +57,17 @@ def made(clock: Clock, monkeypatch: pytest.MonkeyPatch, work: Iterator[float], s
 
 
 def test_a_visit(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of each probe's three calls the first is not counted; a window has the means of those before and after it."""
+    """Of each probe's four calls the first two are not counted; a window has the means of those before and after it."""
     starts = sum(tally(start_probe()).values())
-    work = iter([99, 1, 3, 99, 4, 4, 99, 7, 9])  # 2, 4, 8
-    start = iter([99, starts, starts, 99, 3 * starts, 3 * starts, 99, 5 * starts, 5 * starts])
+    work = iter([99, 88, 1, 3, 99, 88, 4, 4, 99, 88, 7, 9])  # 2, 4, 8
+    start = iter([99, 88, starts, starts, 99, 88, 3 * starts, 3 * starts, 99, 88, 5 * starts, 5 * starts])
     own = iter([99.0, 50.0, 99.0, 1.0, 2.0])  # a long call is a window; the first one before it is not counted
     found = made(clock, monkeypatch, work, start)
     monkeypatch.setattr(probes, "WINDOW_MS", 2.5)
     assert found.visit(clock.call("own", lambda: next(own))) == (
         Window(50.0, 3.0, 2.0), Window(1.5, 6.0, 4.0),
     )  # fmt: skip
-    assert "".join(name[0] for name in clock.calls) == "ppppppooppppppooopppppp"
+    assert "".join(name[0] for name in clock.calls) == "pppppppp" + "oo" + "pppppppp" + "ooo" + "pppppppp"
 
 
 def test_a_window_is_a_median_and_its_first_call_does_not_count(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
