@@ -245,6 +245,29 @@ def test_a_model_that_is_not_there(model: str, data: Path, tmp_path: Path, monke
         embed("data", data, tmp_path / "x.npz")
 
 
+def test_a_bundle_by_scheme(bundle: Path, data: Path, tmp_path: Path) -> None:
+    embed(f"file:{bundle}", data, tmp_path / "a.npz", watcher=Quiet())
+    embed(bundle, data, tmp_path / "b.npz", watcher=Quiet())
+    assert np.array_equal(table(tmp_path / "a.npz")["embedding"], table(tmp_path / "b.npz")["embedding"])
+
+
+def test_a_saved_network_without_a_head(data: Path, tmp_path: Path) -> None:
+    """Its vector is the mean of its last map."""
+    body = architecture("cifar_resnet20").without_head()
+    save_pretrained(build(body), tmp_path / "saved")
+    embed(tmp_path / "saved", data, tmp_path / "out.npz", watcher=Quiet())
+    assert table(tmp_path / "out.npz")["embedding"].shape[1] == 64
+
+
+def test_a_registered_name_goes_before_a_folder_of_that_name(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_pretrained(build(architecture("cifar_resnet20")), "cifar_resnet20")
+    with pytest.raises(UsageError, match="cifar_resnet20 without weights knows nothing"):
+        embed("cifar_resnet20", data, tmp_path / "out.npz", watcher=Quiet())
+
+
 def test_a_run_that_goes_on_says_so_and_moves_its_bar_with_each_batch(
     bundle: Path, data, tmp_path, monkeypatch
 ) -> None:

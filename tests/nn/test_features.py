@@ -380,6 +380,13 @@ def test_what_is_put_around_a_network_is_left_out(wrap):
     assert torch.equal(embeddings(wrap(net))(x), embeddings(net)(x))
 
 
+def test_stages_that_were_taken_away():
+    net = build(tiny())
+    del net.stages[1]
+    with pytest.raises(TransformError, match=r"^the network's '2' was taken away; put nn.Identity.* in its place$"):
+        features(net, (4, 8))
+
+
 def test_a_classifier_that_was_taken_away():
     net = build(tiny())
     del net.fc

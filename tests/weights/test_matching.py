@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -130,15 +132,17 @@ class TestWrappers:
         assert {pair.theirs for pair in found.report.pairs} == theirs.keys()
 
     def test_two_networks_side_by_side(self, theirs):
-        """Neither is taken, be their names known or not."""
-        state = {f"{side}.{name}": tensor for side in ("model", "encoder") for name, tensor in theirs.items()}
-        with pytest.raises(AmbiguousWeightsError) as caught:
-            match(architecture("resnet18"), state)
-        assert str(caught.value) == (
-            "checkpoint: holds the network twice: model.* and encoder.*; save the one that you mean"
-        )
-        state = {f"{side}.{name}": tensor for side in ("first", "second") for name, tensor in theirs.items()}
-        assert "too many" in fault(architecture("resnet18"), state)
+        """Neither is taken, be their names known or not, nor where one has no classifier, or no counters."""
+        without = [lambda name: False, lambda name: name.startswith("fc."), lambda name: "num_batches" in name]
+        for sides, left_out in product((("model", "encoder"), ("student", "teacher")), without):
+            first, second = sides
+            state = {f"{first}.{name}": tensor for name, tensor in theirs.items()}
+            state |= {f"{second}.{name}": tensor for name, tensor in theirs.items() if not left_out(name)}
+            with pytest.raises(AmbiguousWeightsError) as caught:
+                match(architecture("resnet18"), state)
+            assert str(caught.value) == (
+                f"checkpoint: holds the network twice: {first}.* and {second}.*; save the one that you mean"
+            )
 
     def test_what_was_taken_off_before_is_told(self, theirs):
         found = match(architecture("resnet18"), Checkpoint(theirs, unwrapped=("state_dict", "module.")))

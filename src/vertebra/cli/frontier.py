@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,7 +89,9 @@ def frontier(
             anyway=anyway,
         )
         clock, interval = Sweep.of(kept.predictor.profile), partial(_interval, kept.predictor)
-        note = kept.note or f"{kept.stored.setting}, {kept.stored.device.processor}"
+        note = f"{kept.stored.setting}, {kept.stored.device.processor}"
+        if kept.note:
+            print(f"note: {kept.note}", file=sys.stderr)
     what = "costing" if clock is None else "costing and timing by prediction"
     with waiting(f"{what} about {variants:,} variants", quiet=json):
         found = found_frontier(

@@ -32,7 +32,7 @@ from vertebra.nn import embeddings
 from vertebra.train.device import device_named, use_own_cores
 from vertebra.train.memory import keep_freed_memory
 from vertebra.weights.load import load
-from vertebra.zoo.registry import architecture, names
+from vertebra.zoo.registry import aliases, architecture, names
 
 AT_ONCE = 64
 """Pictures that go through the network together."""
@@ -187,18 +187,23 @@ def saved(model: str | Path | Architecture) -> str | None:
     Raises UsageError for what can be nothing but a path, where no such thing is.
     """
     text = "" if isinstance(model, Architecture) else str(model)
-    scheme, colon, rest = text.partition(":")
-    if not text or scheme == "hub":
-        return text or None
-    path = Path(rest if scheme == "file" else text).expanduser()
+    if not text or text in names() or text in aliases():
+        return None
+    if text.startswith("hub:"):
+        return text
+    path = _path(text)
     if (path / MANIFEST).is_file():
         return None
     if (path / CONFIG).is_file() or path.is_file():
         return f"file:{path.resolve()}"
-    if colon or os.sep in text or path.suffix in FILES or (path.is_dir() and text not in names()):
+    if ":" in text or os.sep in text or path.suffix.lower() in FILES or path.is_dir():
         what = "holds no bundle and no saved network" if path.is_dir() else "does not exist"
         raise UsageError(what, where=text, allowed="a bundle, a saved network, or a registered name with --weights")
     return None
+
+
+def _path(text: str) -> Path:
+    return Path(text.removeprefix("file:")).expanduser()
 
 
 def at_resolution(own: Preprocess, size: int) -> Preprocess:
@@ -207,10 +212,10 @@ def at_resolution(own: Preprocess, size: int) -> Preprocess:
 
 
 def _offer(model: str | Path | Architecture, weights: str | Path | None) -> Offer:
-    if not isinstance(model, Architecture) and (Path(model) / MANIFEST).is_file():
+    if not isinstance(model, Architecture) and (_path(str(model)) / MANIFEST).is_file():
         if weights is not None:
             raise UsageError("a bundle has its own weights", where="--weights", remedy="leave them out")
-        return bundled(Path(model))
+        return bundled(_path(str(model)))
     arch = model if isinstance(model, Architecture) else architecture(str(model))
     offer = None if weights is None else offer_for(arch, str(weights))
     if offer is None:

@@ -16,10 +16,10 @@ from vertebra.errors import OutputError, WeightsError
 from vertebra.fitting.offers import Offer
 from vertebra.nn.construct import construct, layers_of
 from vertebra.nn.initialise import initialise
-from vertebra.train.freezing import classifier
 from vertebra.weights.catalogue import find, statistics
 from vertebra.weights.load import load
 from vertebra.weights.matching import assign
+from vertebra.weights.naming import classifier_of
 from vertebra.weights.origin import Origin
 from vertebra.weights.published import located
 
@@ -110,10 +110,8 @@ def remarks(net: nn.Module, how: Preprocess) -> tuple[str, ...]:
 
 def fingerprint(net: nn.Module) -> str:
     """SHA-256 of the names and values of all but the classifier, whatever file they came in."""
-    head = {id(tensor) for tensor in classifier(net).parameters()}
-    body: Mapping[str, Tensor] = {
-        name: value for name, value in net.state_dict(keep_vars=True).items() if id(value) not in head
-    }
+    head = classifier_of(net.__dict__["arch"])
+    body: Mapping[str, Tensor] = {name: value for name, value in net.state_dict().items() if name not in head}
     digest = hashlib.sha256()
     for name in sorted(body):
         value = body[name].detach().cpu().contiguous()

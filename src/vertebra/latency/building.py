@@ -18,7 +18,7 @@ from vertebra.engines.device import describe
 from vertebra.errors import Interrupted, ProfileError, UnknownNameError, UsageError
 from vertebra.latency.engines import torch_module, version
 from vertebra.latency.estimator import Estimator
-from vertebra.latency.learning import FEWEST, MEMBERS, check_enough, learn
+from vertebra.latency.learning import FEWEST, MEMBERS, STEPS, check_enough, learn
 from vertebra.latency.pace import Pace
 from vertebra.latency.profile import Profile, TimedNetwork, TimedUnit
 from vertebra.latency.sampling import samples
@@ -31,6 +31,9 @@ from vertebra.zoo.registry import families
 SECONDS = 300.0
 LEARNING = 0.12
 """Part of the time that is kept for learning."""
+
+LEAST_STEPS = 0.25
+"""Part of the steps of learning that even few networks get: in less time than SECONDS fewer are taken."""
 
 CALIBRATING = 4
 """Of every so many whole networks each member of the estimator does not learn from one; they tell how wide the interval
@@ -123,14 +126,19 @@ class _Budget:
 
     def too_short(self, timed: int, spent: float) -> ProfileError:
         """The error for a time in which so many networks were timed, with the minutes that would do."""
-        what = f"{timed} networks were timed in {spent:.0f} s, so {self._seconds / 60:g} minutes are too few"
+        networks = "network was" if timed == 1 else "networks were"
+        what = f"{timed} {networks} timed in {spent:.0f} s, too slow for {_minutes(self._seconds / 60)}"
         minutes = ceil(SPARE * FEWEST * spent / max(timed, 1) / (1 - LEARNING) / 60)
         remedy = "give it more minutes"
         if timed and 60 * minutes <= MOST_SECONDS:
-            remedy = f"give it {minutes} minutes or more" if minutes > 1 else "give it a minute or more"
+            remedy = f"give it {_minutes(minutes)} or more"
         elif timed:
             remedy = "take another engine, or a smaller batch"
         return ProfileError(what, where=str(self._setting), allowed=f"at least {FEWEST} networks", remedy=remedy)
+
+
+def _minutes(number: float) -> str:
+    return f"{number:g} minute{'s' * (number != 1)}"
 
 
 def _families(without: Sequence[str]) -> list[Family]:
@@ -151,7 +159,8 @@ def learned(
     table = _Units(pace, max(median(surplus), 0.0) if surplus else 0.0)
     networks = [table.enter(one) for one in timed]
     units, left_out = table.rows(), _left_out(timed)
-    estimator = learn(units, networks, left_out=left_out, advance=advance)
+    steps = round(STEPS * min(max(seconds / ((1 - LEARNING) * SECONDS), LEAST_STEPS), 1))
+    estimator = learn(units, networks, left_out=left_out, steps=steps, advance=advance)
     return Profile(
         device=describe(),
         setting=setting,

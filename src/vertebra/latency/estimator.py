@@ -39,9 +39,9 @@ class Array(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             values = np.frombuffer(base64.b64decode(self.data, validate=True), "<f4").reshape(self.shape)
         except (ValueError, OverflowError) as error:
-            raise ProfileError(f"an array of the profile is broken: {error}") from None
+            raise ProfileError(f"an array of the profile is broken: {error}", remedy="build it again") from None
         if not np.isfinite(values).all():
-            raise ProfileError("an array of the profile holds values that are no numbers")
+            raise ProfileError("an array of the profile holds values that are no numbers", remedy="build it again")
         return values.astype(np.float32)
 
 

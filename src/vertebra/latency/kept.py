@@ -16,7 +16,7 @@ from vertebra.latency.stored import StoredProfile, chosen, identity
 
 class Kept(NamedTuple):
     """``note`` says, where it is so, that the profile is of another device or setting than was asked for, and which
-    later ones cannot be used; None where there is nothing to say.
+    later documents cannot be used; None where there is nothing to say.
     """
 
     predictor: Predictor

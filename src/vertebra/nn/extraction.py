@@ -194,14 +194,12 @@ def _found(known: Mapping[Any, Map], wanted: object, what: str) -> Map:
 def _children(net: nn.Module, points: Collection[str]) -> Iterable[tuple[str, nn.Module]]:
     """The network's children as far as the last point."""
     if isinstance(net, nn.Sequential):
-        for point in points:
-            child_of(net, point.partition(".")[0])  # raises where it was taken away
         return _trimmed(net, "", points)._modules.items()  # type: ignore[return-value]
     # The head is one nameless layer: the top runs by a plan, and its trunk is all that has points.
     if any(not point.startswith("stages.") and point.partition(".")[0] != "stem" for point in points):
         raise TransformError("a map stands in a nameless head", remedy="give the head's layers names")
     trunk = nn.Sequential()
-    trunk._modules.update({name: net.get_submodule(name) for name in ("stem", "stages")})
+    trunk._modules.update({name: child_of(net, name) for name in ("stem", "stages")})
     return _children(trunk, points)
 
 
@@ -209,7 +207,11 @@ def _trimmed(module: nn.Module, path: str, points: Collection[str]) -> nn.Module
     """The module without what follows its last point; chains are cut, everything else stays whole."""
     if path in points or not isinstance(module, nn.Sequential):
         return module
-    inside = {name: f"{path}.{name}" if path else name for name in module._modules}
+    start = f"{path}." if path else ""
+    for point in points:
+        if point.startswith(start):
+            child_of(module, point.removeprefix(start).partition(".")[0])  # raises where it was taken away
+    inside = {name: f"{start}{name}" for name in module._modules}
     last = max(index for index, below in enumerate(inside.values()) if below in points or _below(below, points))
     cut = nn.Sequential()
     cut._modules.update(list(module._modules.items())[: last + 1])

@@ -163,7 +163,8 @@ def _by_evidence(ours: Sequence[Item], theirs: Sequence[Item], given: Checkpoint
         slots_of.setdefault(labels[0][item.name], []).append(item)
     places = {item.name: place for place, item in enumerate(ours)}
     certain = {members[label][0].name: places[slots[0].name] for label, slots in slots_of.items() if len(slots) == 1}
-    found = [(slots, numbered(members[label], slots, where, misleading(certain))) for label, slots in slots_of.items()]
+    untrue = misleading(certain)
+    found = [(slots, numbered(members[label], slots, where, untrue)) for label, slots in slots_of.items()]
     # Together they may say what each alone does not: the third block's second layer before the second block's third.
     untrue = misleading({item.name: places[slot.name] for pairs in found for slot, item in zip(*pairs, strict=True)})
     chosen: dict[str, tuple[str, Evidence]] = {}

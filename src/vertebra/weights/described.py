@@ -12,9 +12,6 @@ from vertebra.errors import WeightsError
 from vertebra.weights.naming import classifier_of, weights_of
 from vertebra.weights.origin import Origin
 
-COUNTER = "num_batches_tracked"
-"""What a batch norm of torch's holds besides; no architecture declares it."""
-
 
 def architecture_in(net: nn.Module) -> Architecture:
     """``net.arch``, with the classes of a classifier that a user has put in its place (``net.fc = nn.Linear(512, 3)``).
@@ -64,7 +61,7 @@ def difference(arch: Architecture, tensors: Mapping[str, Tensor]) -> str | None:
             return f"{name} is missing"
         if tensors[name].shape != weight.shape:
             return f"{name} is {_size(tensors[name].shape)}, not {_size(weight.shape)}"
-    more = [name for name in tensors.keys() - weights_of(arch).keys() if not name.endswith(COUNTER)]
+    more = tensors.keys() - weights_of(arch).keys()
     return f"{min(more)} is not in it" if more else None
 
 

@@ -47,7 +47,11 @@ def match(of: Architecture, tensors: Mapping[str, Tensor], *, ordered: bool = Fa
     given = tensors if isinstance(tensors, Checkpoint) else Checkpoint(tensors)
     fits: list[Fit] = []
     for naming in namings(of):
-        found = [fit(naming, reading) for reading in readings(given)]
+        found: list[Fit] = []
+        for reading in readings(given):
+            found.append(fit(naming, reading))
+            if not (found[-1].faults or found[-1].left or reading.left):  # nothing lies beside it
+                break
         whole = [one for one in found if not one.faults]
         _only_one(whole, given)
         if naming.source == OURS and whole:

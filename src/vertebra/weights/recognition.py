@@ -16,6 +16,8 @@ from vertebra.weights.naming import Naming, as_saved, classifier_of, respelt, we
 from vertebra.weights.report import Left, Pair, Report
 
 COUNTER = "num_batches_tracked"
+FAIR = 0.25
+"""Part of a checkpoint's tensors; a network whose counters were left out has four fifths of its twin's."""
 AUXILIARY = ("aux", "aux1", "aux2", "AuxLogits", "aux_head", "aux_logits", "aux_classifier")
 """First segments of heads that help while training and that the network proper has not."""
 
@@ -29,11 +31,16 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def readings(given: Checkpoint) -> Iterator[Reading]:
-    """The whole checkpoint, then each part of it below a wrapper's prefix, or below whatever most of it lies."""
+    """The whole checkpoint, then each part of it below a wrapper's prefix, or below whatever most of it lies.
+
+    Where most of it lies below one, another that holds a fair part may be the same network once more.
+    """
     whole = respelt(given)
     yield Reading(whole)
-    for first, number in Counter(name.partition(".")[0] for name in whole).items():
-        if first in PREFIXES or 2 * number > len(whole):  # of two networks side by side neither has more than half
+    counts = Counter(name.partition(".")[0] for name in whole)
+    fair = len(whole) * (FAIR if any(2 * number >= len(whole) for number in counts.values()) else 1)
+    for first, number in counts.items():
+        if first in PREFIXES or number >= fair:
             inside = {name.removeprefix(f"{first}."): t for name, t in whole.items() if name.startswith(f"{first}.")}
             left = [Left(name, f"outside {first}") for name in whole if not name.startswith(f"{first}.")]
             yield Reading(inside, f"{first}.", tuple(left))

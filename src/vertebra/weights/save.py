@@ -68,7 +68,7 @@ def _apart(tensors: Mapping[str, Tensor]) -> None:
     """Raise WeightsError where two tensors are one: a file would hold it twice, and training would part them."""
     seen: dict[tuple[torch.device, int], str] = {}
     for name, tensor in tensors.items():
-        if tensor.is_meta or not tensor.numel():
+        if not tensor.numel():
             continue
         first = seen.setdefault((tensor.device, tensor.untyped_storage().data_ptr()), name)
         if first != name:
