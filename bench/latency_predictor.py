@@ -8,7 +8,8 @@ timed in turn with those of the profile, a visit here and a visit there, so that
 favours neither; the time that this takes is not the profile's, which has its five minutes for itself.  Each is loaded
 LOADS times, for where a load comes to lie in memory may make it quicker or slower for as long as it lives, and visited
 ROUNDS times a load, between probes that show the machine's pace, as in a profile (``vertebra.latency.pace``): its time
-is the median over its windows of what it would have taken at their own usual pace: the minutes are the profile's too.  ``as measured`` is held against plain medians of milliseconds.
+is the median over its windows of what it would have taken at their own usual pace; the minutes are the profile's too.
+``as measured`` is held against plain medians of milliseconds.
 
 Prints, for networks of families that the profile knows and does not know: the part within +-10%, the median and 90th
 percentile of the error; the rank correlation within each factor-of-two band of latency; beside it what MACs alone and
