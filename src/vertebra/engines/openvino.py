@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from vertebra.engines.engine import Artifact, check_pixels, first_line, name_of, signature, threads_here
 from vertebra.errors import EngineError, MissingExtraError
+
+_MAKING = Lock()
+"""Held while the core is asked for: a cache alone would let two threads make one each."""
 
 Feed = Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]
 """The inputs by name, or in order."""
@@ -22,7 +26,8 @@ def core() -> Any:
         import openvino  # noqa: F401 - before the cache, so that a missing package is told every time
     except ImportError:
         raise MissingExtraError.of("openvino", "deploy") from None
-    return _core()
+    with _MAKING:
+        return _core()
 
 
 @cache
