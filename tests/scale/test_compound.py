@@ -108,10 +108,11 @@ def test_phis_that_make_no_sense(phi: float) -> None:
 
 @given(st.floats(-40, 16))
 def test_any_phi_is_a_network_or_a_typed_error(phi: float) -> None:
+    """Of a depth six decimals count."""
     try:
         found = Compound().of(architecture("cifar_resnet20"), phi)
     except VertebraError as error:
         assert "\n" not in str(error)
     else:
         assert found.resolution == max(1, math.floor(32 * 1.15**phi + 0.5))
-        assert [stage.depth for stage in found.stages] == [max(1, math.ceil(3 * 1.2**phi - 5e-7))] * 3  # six decimals count
+        assert [stage.depth for stage in found.stages] == [max(1, math.ceil(3 * 1.2**phi - 5e-7))] * 3
