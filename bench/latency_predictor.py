@@ -168,7 +168,7 @@ def banded(predicted: np.ndarray, truth: np.ndarray, least: int = 5) -> list[tup
 def line(name: str, predicted: np.ndarray, truth: np.ndarray) -> None:
     error = np.abs(np.log(predicted / truth))
     print(
-        f"  {name:34} n {len(error):3}  within 10% {100 * np.mean(error <= WITHIN):5.1f}%  "
+        f"  {name:35} n {len(error):3}  within 10% {100 * np.mean(error <= WITHIN):5.1f}%  "
         f"median {100 * np.median(error):4.1f}%  p90 {100 * np.quantile(error, 0.9):5.1f}%  "
         f"bias {100 * np.median(np.log(predicted / truth)):+5.1f}%",
         flush=True,
@@ -233,6 +233,9 @@ def compare(profile: Profile, chosen: Sequence[Case], windows: Sequence[Windows]
     unseen = np.array([case.family in HELD_OUT for case in chosen])
     line("known families", predicted[~unseen], ms[~unseen])
     line("families held out", predicted[unseen], ms[unseen])
+    there = milliseconds(windows, archs, profile.pace)
+    line("known, at the profile's own pace", predicted[~unseen], there[~unseen])
+    line("held out, at the profile's own pace", predicted[unseen], there[unseen])
     line("known, as measured", predicted[~unseen], plain[~unseen])
     line("held out, as measured", predicted[unseen], plain[unseen])
     line("MACs alone", power_law(profile, chosen, 0), ms)
